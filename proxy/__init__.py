@@ -1,0 +1,1 @@
+"""Ringfence, a privacy-aware routing proxy."""

@@ -1,0 +1,57 @@
+"""the exception tree, drawn at the top of the file
+
+RingfenceError
+├── Unreadable          a request that has no single reading; `code` and `param` for its sender
+├── Mistake             a file of the operator's that cannot be taken as written; file, line, column
+├── UpstreamFailure     the gateway could not be reached or broke off; `code` from the reasons table
+└── JournalUnavailable  a record could not be made durable; nothing may be forwarded
+
+A denial is a value (`Decision`, `Refusal`), never an exception.
+"""
+
+from __future__ import annotations
+
+
+class RingfenceError(Exception):
+    """Base of every error that the product raises on purpose."""
+
+
+class Unreadable(RingfenceError):
+    """A request that cannot be read in exactly one way.
+
+    `detail` is for the sender only: it may name the sender's own member and is never logged.
+    """
+
+    def __init__(self, code: str, detail: str, *, param: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.param = param
+
+
+class Mistake(RingfenceError):
+    """Something an operator wrote that cannot be accepted. Lines and columns count from 1."""
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = file
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
+        return place + self.message
+
+
+class UpstreamFailure(RingfenceError):
+    """The gateway could not be used. `code` is a reason code; `sent` tells whether any byte left."""
+
+    def __init__(self, code: str, *, sent: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sent = sent
+
+
+class JournalUnavailable(RingfenceError):
+    """The audit log cannot take a record now; the request must be refused with 503."""

@@ -1,0 +1,1 @@
+"""facts with source and date: catalogue snapshot, request effects, body members, country sets"""
