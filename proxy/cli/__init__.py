@@ -1,0 +1,64 @@
+"""one small file per command group
+
+Each file `proxy/cli/<name>.py` holds one click command or group named like the file, bound to the
+variable `command`. It is imported only when it is called, so `ringfence keys list` does not load a server.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import click
+from typing_extensions import override
+
+from proxy.core.errors import Mistake, RingfenceError
+
+
+class Commands(click.Group):
+    """Finds its subcommands in this folder, and turns what an operator wrote wrongly into exit code 3."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(part.name for part in pkgutil.iter_modules(__path__) if not part.name.startswith("_"))
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        found = importlib.import_module(f"{__name__}.{cmd_name}").command
+        if not isinstance(found, click.Command):
+            raise TypeError(f"proxy/cli/{cmd_name}.py must bind a click command to the name `command`")
+        return found
+
+    @override
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BaseExceptionGroup as group:
+            mistakes, rest = group.split(Mistake)
+            if rest is not None or mistakes is None:
+                raise
+            for mistake in _flat(mistakes):
+                click.echo(str(mistake), err=True)
+            ctx.exit(3)
+        except RingfenceError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(3 if isinstance(error, Mistake) else 1)
+
+
+def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for each in group.exceptions:
+        found.extend(_flat(each) if isinstance(each, BaseExceptionGroup) else [each])
+    return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ringfence")
+def main() -> None:
+    """Ringfence: no request leaves that policy does not allow, and none leaves unrecorded.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a file that cannot be taken
+    as written, 4 a policy test failed.
+    """

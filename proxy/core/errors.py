@@ -11,6 +11,8 @@ A denial is a value (`Decision`, `Refusal`), never an exception.
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 
 class RingfenceError(Exception):
     """Base of every error that the product raises on purpose."""
@@ -39,6 +41,7 @@ class Mistake(RingfenceError):
         self.line = line
         self.column = column
 
+    @override
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
         return place + self.message
