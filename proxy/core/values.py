@@ -186,7 +186,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One catalogue row: a pinned id, who serves it, and its posture."""
+    """One catalogue row: a pinned id, who serves it, and its posture.
+
+    `access` is the catalogue's own word (`restricted`: callable only under a contract), "" when none.
+    """
 
     id: RouteId
     provider: str
@@ -202,6 +205,7 @@ class Route:
     pooled: bool = True
     retired_at: datetime | None = None
     verified_at: datetime | None = None
+    access: str = ""
 
 
 class Reference(StrEnum):
