@@ -1,0 +1,77 @@
+"""an answer on its way back: each chunk as it comes, observed and never delayed"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy.core.errors import UpstreamFailure
+from proxy.core.scrub import Scrubber
+from proxy.core.tap import Tap
+from proxy.core.values import Usage
+from proxy.gateway import UpstreamReply
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a relayed answer ended. `end` is a word of the outcome record, `bytes` counts the body."""
+
+    end: str
+    bytes: int
+    usage: Usage
+
+
+class Relay:
+    """An upstream answer and what has to be learnt from it. Read it to the end or abandon it."""
+
+    __slots__ = ("_bytes", "_on_end", "_reply", "_scrubber", "_tap", "headers", "status")
+
+    def __init__(
+        self,
+        reply: UpstreamReply,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        tap: Tap,
+        scrubber: Scrubber,
+        on_end: Callable[[Ending], None],
+    ) -> None:
+        self.status = reply.status
+        self.headers = headers
+        self._reply = reply
+        self._tap = tap
+        self._scrubber = scrubber
+        self._on_end: Callable[[Ending], None] | None = on_end
+        self._bytes = 0
+
+    async def read(self) -> bytes:
+        """The next bytes for the client, b"" at the end; `UpstreamFailure` when the gateway broke off."""
+        while True:
+            try:
+                chunk = await self._reply.read()
+            except UpstreamFailure as failure:
+                self._end("timeout" if failure.code == "upstream_timeout" else "upstream_reset")
+                raise
+            if not chunk:
+                return self._finish()
+            self._bytes += len(chunk)
+            self._tap.feed(chunk)
+            if passed := self._scrubber.feed(chunk):
+                return passed
+
+    def abandon(self) -> None:
+        """The client has left: stop the gateway at once and say so."""
+        self._end("client_gone")
+        self._reply.close()
+
+    def close(self) -> None:
+        """Let go of the connection; an answer that was not read to its end counts as abandoned."""
+        self.abandon()
+
+    def _finish(self) -> bytes:
+        self._end("complete")
+        return self._scrubber.finish()
+
+    def _end(self, end: str) -> None:
+        report, self._on_end = self._on_end, None
+        if report is not None:
+            report(Ending(end, self._bytes, self._tap.finish()))

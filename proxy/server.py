@@ -1,0 +1,224 @@
+"""aiohttp in and out; knows HTTP, decides nothing"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.http import HttpVersion11
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+
+from proxy.core.errors import UpstreamFailure
+from proxy.core.values import RawRequest, Reply
+from proxy.pipeline import Pipeline
+from proxy.relay import Relay
+
+_SERVER_NAME = "ringfence"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ListenSettings(Protocol):
+    """Sizes are bytes, times seconds. `config.ListenSettings` satisfies it."""
+
+    max_header_bytes: int
+    max_headers: int
+    max_body_bytes: int
+    body_budget_bytes: int
+    header_deadline: float
+    body_deadline: float
+    max_connections: int
+    hosts: tuple[str, ...]
+
+
+class Turned(Exception):
+    """A request that is turned away before its body was read; `code` is a reason code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class BodyBudget:
+    """Bytes of request bodies that may be held in memory at a time, over all connections."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Claim room for `size` bytes, or turn the request away."""
+        if self.held + size > self._limit:
+            raise Turned("overloaded")
+        self.held += size
+
+    def release(self, size: int) -> None:
+        """Give room back."""
+        self.held -= size
+
+
+class Connection(RequestHandler):
+    """aiohttp's server protocol with answers and log lines of our own.
+
+    The stock error page and error log quote the bytes that could not be parsed, keys included.
+    """
+
+    __slots__ = ("_front",)
+
+    def __init__(self, manager: Front, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._front = manager
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a head that cannot be parsed, or a fault of ours, without quoting anything."""
+        del message
+        reply = self._front.pipeline.unparsable() if status == 400 else self._front.pipeline.fault(exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        return _closing(reply)
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        """Count the fault by the kind of its exception; its text may quote the request."""
+        del args
+        self._front.pipeline.fault(kwargs.get("exc_info"))
+
+
+class Front(web.Server[web.BaseRequest]):
+    """The listening side: reads a request whole, hands it to the pipeline, writes what comes back."""
+
+    def __init__(self, pipeline: Pipeline, settings: ListenSettings) -> None:
+        super().__init__(
+            self._answer,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=settings.header_deadline,
+            lingering_time=1.0,
+            max_line_size=settings.max_header_bytes,
+            max_field_size=settings.max_header_bytes,
+            max_headers=settings.max_headers,
+        )
+        self.pipeline = pipeline
+        self.budget = BodyBudget(settings.body_budget_bytes)
+        self.draining = False
+        self._settings = settings
+        self._hosts = frozenset(settings.hosts)
+
+    def __call__(self) -> RequestHandler:
+        """One protocol object per accepted connection."""
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        raw = _head(request)
+        turned = self._turn_away(request)
+        if turned is not None:
+            return _closing(await self.pipeline.turn_away(raw, turned))
+        body = bytearray()
+        try:
+            if request.can_read_body:
+                raw = await self._with_body(request, raw, body)
+            answer = await self.pipeline.serve(raw)
+        except Turned as turning:
+            return _closing(await self.pipeline.turn_away(raw, turning.code))
+        finally:
+            self.budget.release(len(body) or len(raw.body))
+        if isinstance(answer, Reply):
+            return self._whole(answer)
+        return await _relay(request, answer, closing=self.draining)
+
+    def _turn_away(self, request: web.BaseRequest) -> str | None:
+        """A reason to refuse that the head alone gives, before the body is read."""
+        if request.version != HttpVersion11:
+            return "http_version"
+        if "Upgrade" in request.headers:
+            return "upgrade_refused"
+        if self._hosts and request.headers.get("Host", "") not in self._hosts:
+            return "unknown_host"
+        if (request.content_length or 0) > self._settings.max_body_bytes:
+            return "body_too_large"
+        if self.draining or len(self.connections) > self._settings.max_connections:
+            return "overloaded"
+        return None if self.pipeline.accepting() else "overloaded"
+
+    async def _with_body(self, request: web.BaseRequest, raw: RawRequest, body: bytearray) -> RawRequest:
+        content = request.content
+        if content.is_eof():
+            whole = content.read_nowait()
+            self.budget.take(len(whole))
+        else:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(_CONTINUE)
+            await self._collect(content, body)
+            whole = bytes(body)
+        return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
+
+    async def _collect(self, content: StreamReader, body: bytearray) -> None:
+        """Read to the end within the deadline, the size limit and the budget."""
+        try:
+            async with asyncio.timeout(self._settings.body_deadline):
+                while chunk := await content.readany():
+                    if len(body) + len(chunk) > self._settings.max_body_bytes:
+                        raise Turned("body_too_large")
+                    self.budget.take(len(chunk))
+                    body += chunk
+        except TimeoutError:
+            raise Turned("body_timeout") from None
+        except RequestPayloadError:
+            raise Turned("bad_request_body") from None
+
+    def _whole(self, reply: Reply) -> web.StreamResponse:
+        return _closing(reply) if self.draining else _response(reply)
+
+
+def _head(request: web.BaseRequest) -> RawRequest:
+    path, _, query = request.raw_path.partition("?")
+    return RawRequest(request.method, path, query, request.raw_headers, b"", request.remote or "")
+
+
+def _response(reply: Reply) -> web.Response:
+    answer = web.Response(status=reply.status, body=reply.body, headers=list(reply.headers))
+    answer.headers["Server"] = _SERVER_NAME
+    return answer
+
+
+def _closing(reply: Reply) -> web.Response:
+    answer = _response(reply)
+    answer.force_close()
+    return answer
+
+
+async def _relay(request: web.BaseRequest, relay: Relay, *, closing: bool) -> web.StreamResponse:
+    """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
+    answer = web.StreamResponse(status=relay.status)
+    for name, value in relay.headers:
+        answer.headers.add(name, value)
+    answer.headers["Server"] = _SERVER_NAME
+    if closing:
+        answer.force_close()
+    try:
+        await answer.prepare(request)
+        while chunk := await relay.read():
+            await answer.write(chunk)
+        await answer.write_eof()
+    except UpstreamFailure:
+        _cut(request)
+    except (asyncio.CancelledError, ConnectionError):
+        relay.abandon()
+        raise
+    finally:
+        relay.close()
+    return answer
+
+
+def _cut(request: web.BaseRequest) -> None:
+    """End the connection without the end of the body, so that nobody takes it for whole."""
+    if request.transport is not None:
+        request.transport.close()
+    raise ConnectionResetError("the gateway broke off")

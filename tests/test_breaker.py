@@ -1,0 +1,49 @@
+"""After repeated failures the gateway is left alone, then probed once."""
+
+from proxy.breaker import Breaker
+
+
+def tripped() -> Breaker:
+    breaker = Breaker(threshold=3, pause=10)
+    for _ in range(3):
+        breaker.failed(100.0)
+    return breaker
+
+
+def test_single_failures_between_successes_never_open_it() -> None:
+    breaker = Breaker(threshold=3, pause=10)
+    for now in range(20):
+        breaker.failed(now)
+        breaker.failed(now)
+        breaker.succeeded()
+    assert breaker.admits(20) and not breaker.is_open
+
+
+def test_it_opens_at_the_threshold_and_holds_for_the_pause() -> None:
+    breaker = tripped()
+    assert breaker.is_open
+    assert not breaker.admits(100.1)
+    assert not breaker.admits(109.9)
+
+
+def test_half_open_lets_one_probe_through_at_a_time() -> None:
+    breaker = tripped()
+    assert breaker.admits(110)
+    assert not breaker.admits(110)
+
+
+def test_a_good_probe_closes_it_and_a_bad_one_opens_it_again() -> None:
+    good, bad = tripped(), tripped()
+    assert good.admits(110) and bad.admits(110)
+    good.succeeded()
+    bad.failed(110)
+    assert good.admits(110) and good.admits(110)
+    assert not bad.admits(119)
+    assert bad.admits(120)
+
+
+def test_a_probe_that_was_never_sent_leaves_room_for_another() -> None:
+    breaker = tripped()
+    assert breaker.admits(110)
+    breaker.withdrawn()
+    assert breaker.admits(110)
