@@ -1,0 +1,184 @@
+"""budgets and rate limits
+
+Counted per worker process from what callers send and what replies report; times are monotonic
+seconds and months `YYYY-MM`, both passed in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.core.values import Caller, Usage
+
+_MINUTE = 60.0
+_MICRO = 1_000_000
+
+
+class Limit(Protocol):
+    """What a key, project or organisation may use; None is no limit. `config.Limit` satisfies it."""
+
+    @property
+    def requests_per_minute(self) -> int | None: ...
+    @property
+    def tokens_per_minute(self) -> int | None: ...
+    @property
+    def concurrent_streams(self) -> int | None: ...
+    @property
+    def monthly_spend_usd(self) -> float | None: ...
+    @property
+    def soft_alert(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A limit that is used up: which one, whose, and when to come back (whole seconds)."""
+
+    what: str
+    scope: str
+    limit: int
+    retry_after: int
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Rate-limit header fields in OpenAI's spelling."""
+        kind = self.what
+        return (
+            (f"x-ratelimit-limit-{kind}", str(self.limit)),
+            (f"x-ratelimit-remaining-{kind}", "0"),
+            (f"x-ratelimit-reset-{kind}", f"{self.retry_after}s"),
+        )
+
+
+class Bucket:
+    """A token bucket that holds one minute's allowance and may be overdrawn by what was learnt late."""
+
+    __slots__ = ("_at", "_left", "_rate", "capacity")
+
+    def __init__(self, capacity: int, now: float) -> None:
+        self.capacity = capacity
+        self._rate = capacity / _MINUTE
+        self._left = float(capacity)
+        self._at = now
+
+    def wait(self, now: float, need: float = 1.0) -> float:
+        """Seconds until `need` is there; 0.0 when it is now."""
+        self._left = min(self.capacity, self._left + (now - self._at) * self._rate)
+        self._at = now
+        return max(0.0, (min(need, self.capacity) - self._left) / self._rate)
+
+    def take(self, amount: float) -> None:
+        """Use some up."""
+        self._left -= amount
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one key, project or organisation has used."""
+
+    scope: str
+    limit: Limit
+    requests: Bucket | None
+    tokens: Bucket | None
+    streams: int = 0
+    month: str = ""
+    spent: int = 0
+    alerted: bool = False
+
+    def refuses(self, now: float, month: str, *, stream: bool) -> Limited | None:
+        """The first limit that is used up, or None."""
+        for what, bucket in (("requests", self.requests), ("tokens", self.tokens)):
+            if bucket is not None and (wait := bucket.wait(now)) > 0:
+                return Limited(what, self.scope, bucket.capacity, math.ceil(wait))
+        streams = self.limit.concurrent_streams
+        if stream and streams is not None and self.streams >= streams:
+            return Limited("streams", self.scope, streams, 1)
+        budget = self.limit.monthly_spend_usd
+        if budget is not None and self.spent_in(month) >= budget * _MICRO:
+            return Limited("spend", self.scope, int(budget), 3600)
+        return None
+
+    def spent_in(self, month: str) -> int:
+        """Spend in the given month, in millionths of a US dollar."""
+        if month != self.month:
+            self.month, self.spent, self.alerted = month, 0, False
+        return self.spent
+
+    def charge(self, usage: Usage, month: str) -> bool:
+        """Add what a reply reported; True when this crosses the soft alert."""
+        if self.tokens is not None:
+            self.tokens.take((usage.tokens_in or 0) + (usage.tokens_out or 0))
+        self.spent = self.spent_in(month) + (usage.cost_microusd or 0)
+        budget = self.limit.monthly_spend_usd
+        if budget is None or self.alerted or self.spent < budget * _MICRO * self.limit.soft_alert:
+            return False
+        self.alerted = True
+        return True
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to one request; settle it exactly once."""
+
+    meters: tuple[Meter, ...]
+    stream: bool
+    _open: bool = field(default=True)
+
+    def settle(self, usage: Usage, month: str) -> list[str]:
+        """Give the stream back and charge the usage; the scopes whose soft alert this crossed."""
+        if not self._open:
+            return []
+        self._open = False
+        crossed = []
+        for meter in self.meters:
+            meter.streams -= self.stream
+            if meter.charge(usage, month):
+                crossed.append(meter.scope)
+        return crossed
+
+
+class Limits:
+    """Every limit that is configured, by scope (`key:<id>`, `project:<name>`, `organisation:<name>`)."""
+
+    def __init__(self, limits: Mapping[str, Limit]) -> None:
+        self._limits = limits
+        self._meters: dict[str, Meter] = {}
+
+    def admit(self, caller: Caller, now: float, month: str, *, stream: bool) -> Lease | Limited:
+        """A lease for one request, or the limit that stands in its way. Nothing is used up by a no."""
+        meters = tuple(self._of(caller, now))
+        for meter in meters:
+            if limited := meter.refuses(now, month, stream=stream):
+                return limited
+        for meter in meters:
+            if meter.requests is not None:
+                meter.requests.take(1)
+            meter.streams += stream
+        return Lease(meters, stream)
+
+    def restore(self, scope: str, month: str, spent_microusd: int) -> None:
+        """Take over what the audit log says was spent before this process started."""
+        if scope in self._limits:
+            meter = self._meter(scope, 0.0)
+            meter.spent = meter.spent_in(month) + spent_microusd
+
+    def _of(self, caller: Caller, now: float) -> Iterator[Meter]:
+        if not self._limits:
+            return
+        names = (f"key:{caller.key_id}", f"project:{caller.project}", f"organisation:{caller.organisation}")
+        for name in names:
+            if name in self._limits:
+                yield self._meter(name, now)
+
+    def _meter(self, scope: str, now: float) -> Meter:
+        if scope not in self._meters:
+            limit = self._limits[scope]
+            requests, tokens = limit.requests_per_minute, limit.tokens_per_minute
+            self._meters[scope] = Meter(
+                scope,
+                limit,
+                None if requests is None else Bucket(requests, now),
+                None if tokens is None else Bucket(tokens, now),
+            )
+        return self._meters[scope]
