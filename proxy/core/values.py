@@ -52,7 +52,8 @@ class Endpoint:
     `template` is matched against the raw path: literal segments, and at most one `{model}`, which
     takes the rest up to the literal tail. `upstream` is the constant target at the gateway (it may
     name `{model}`), or "" when the proxy answers by itself. `members` names the body's member
-    table, or is "" when the endpoint takes no body.
+    table, or is "" when the endpoint takes no body. `query` lists what the query may hold, each as
+    `name=value` or, for any value, `name=`; nothing else may stand there.
     """
 
     operation: str
@@ -62,15 +63,20 @@ class Endpoint:
     upstream: str
     members: str
     media: str = "application/json"
+    query: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An endpoint and what its path says: the model id of a Google path, tags of a session path."""
+    """An endpoint and what its path says: the model id of a Google path, the id of a session path.
+
+    `translation` names the translation that made the body, and is "" for bytes as they came.
+    """
 
     endpoint: Endpoint
     model: str = ""
     session: str = ""
+    translation: str = ""
 
 
 class Signal(StrEnum):
@@ -122,7 +128,8 @@ class Call:
     """What a request asks for, without its content.
 
     `models` holds every model reference as the caller wrote it, the main one first, fallbacks after.
-    `model_at` is where the main one stands in the body (empty when it stands in the path).
+    `model_at` is where the main one stands in the body (empty when it stands in the path);
+    `repeats` are further places that say the main one again and have to follow when it is pinned.
     """
 
     operation: str
@@ -132,6 +139,7 @@ class Call:
     effects: tuple[Effect, ...]
     model_at: Pointer = ("model",)
     agent: str = "other"
+    repeats: tuple[Pointer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
