@@ -4,7 +4,8 @@ RingfenceError
 ├── Unreadable          a request that has no single reading; `code` and `param` for its sender
 ├── Mistake             a file of the operator's that cannot be taken as written; file, line, column
 ├── UpstreamFailure     the gateway could not be reached or broke off; `code` from the reasons table
-└── JournalUnavailable  a record could not be made durable; nothing may be forwarded
+├── JournalUnavailable  a record could not be made durable; nothing may be forwarded
+└── Untrusted           evidence that does not hold: a note, a signature, a proof
 
 A denial is a value (`Decision`, `Refusal`), never an exception.
 """
@@ -58,3 +59,7 @@ class UpstreamFailure(RingfenceError):
 
 class JournalUnavailable(RingfenceError):
     """The audit log cannot take a record now; the request must be refused with 503."""
+
+
+class Untrusted(RingfenceError):
+    """A note, signature, key or proof that is malformed or not by whom it should be."""
