@@ -46,8 +46,8 @@ class HeaderTable:
     def judge(self, headers: Headers) -> None:
         """Refuse what must not be dropped in silence.
 
-        Raises `Unreadable`: `unknown_member` for an opt-in value that no table lists,
-        `routing_member` for one that is refused, `ambiguous_member` for a header that stands twice
+        Raises `Unreadable`: `unknown_value` for an opt-in value that no table lists,
+        `feature_refused` for one that is refused, `ambiguous_member` for a header that stands twice
         with different values.
         """
         seen: dict[bytes, bytes] = {}
@@ -97,14 +97,14 @@ class HeaderTable:
         header, opinion = name.decode("ascii"), self.judged[name].get(item)
         if opinion is None:
             raise Unreadable(
-                "unknown_member",
+                "unknown_value",
                 f'The {header} value "{item[:80]}" is in no table, so nobody has judged what it does. '
                 "Leave it out, or ask whoever runs this proxy to have it judged.",
                 param=header,
             )
         if opinion.verdict == "refuse":
             words = f'The {header} value "{item}" is refused: {opinion.why}. Leave it out.'
-            raise Unreadable("routing_member", words, param=header)
+            raise Unreadable("feature_refused", words, param=header)
 
     def _admitted(self, name: bytes, value: bytes) -> bytes:
         opinions, items = self.judged[name], _items(value)

@@ -92,14 +92,14 @@ def test_what_claude_code_sends_is_admitted_as_it_came():
 def test_a_beta_value_that_nobody_judged_is_refused(value):
     with pytest.raises(Unreadable) as caught:
         TABLE.judge(((b"Anthropic-Beta", b"effort-2025-11-24, " + value),))
-    assert (caught.value.code, caught.value.param) == ("unknown_member", "anthropic-beta")
+    assert (caught.value.code, caught.value.param) == ("unknown_value", "anthropic-beta")
     assert "nobody has judged" in caught.value.detail
 
 
 def test_a_beta_value_that_lets_another_model_answer_is_refused_with_its_reason():
     with pytest.raises(Unreadable) as caught:
         TABLE.judge(((b"anthropic-beta", b"server-side-fallback-2026-07-01"),))
-    assert caught.value.code == "routing_member"
+    assert caught.value.code == "feature_refused"
     assert "another model" in caught.value.detail
 
 
