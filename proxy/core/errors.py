@@ -3,14 +3,20 @@
 RingfenceError
 ├── Unreadable          a request that has no single reading; `code` and `param` for its sender
 ├── Mistake             a file of the operator's that cannot be taken as written; file, line, column
+├── Mistakes            every such mistake of one file or set of files, in the order in which they stand
 ├── UpstreamFailure     the gateway could not be reached or broke off; `code` from the reasons table
 ├── JournalUnavailable  a record could not be made durable; nothing may be forwarded
-└── Untrusted           evidence that does not hold: a note, a signature, a proof
+├── Untrusted           evidence that does not hold: a note, a signature, a proof
+├── Misread             a policy's value that a dimension cannot parse; becomes a Mistake with its place
+└── NotApproved         something asked to be forwarded that no decision allows
 
 A denial is a value (`Decision`, `Refusal`), never an exception.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
 
 from typing_extensions import override
 
@@ -46,6 +52,23 @@ class Mistake(RingfenceError):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
         return place + self.message
+
+
+class Mistakes(ExceptionGroup[Mistake], RingfenceError):
+    """Every mistake found in what an operator wrote, at once, by file, line and column."""
+
+    found: tuple[Mistake, ...]
+
+    def __new__(cls, found: Iterable[Mistake]) -> Self:
+        """Build the group; it must hold at least one mistake."""
+        ordered = sorted(found, key=lambda mistake: (mistake.file, mistake.line, mistake.column))
+        group = super().__new__(cls, "cannot be taken as written", ordered)
+        group.found = tuple(ordered)
+        return group
+
+    @override
+    def __str__(self) -> str:
+        return "\n".join(str(mistake) for mistake in self.found)
 
 
 class UpstreamFailure(RingfenceError):
