@@ -148,9 +148,7 @@ def verify_consistency(
     return _climbs_to(old_size, size, proof=proof, old_head=old_head, head=head)
 
 
-def _climbs_to(
-    old_size: int, size: int, *, proof: Sequence[bytes], old_head: bytes, head: bytes
-) -> bool:
+def _climbs_to(old_size: int, size: int, *, proof: Sequence[bytes], old_head: bytes, head: bytes) -> bool:
     """RFC 9162 section 2.1.4.2, with 0 < old_size < size."""
     path = list(proof) if old_size & (old_size - 1) else [old_head, *proof]
     if not path:

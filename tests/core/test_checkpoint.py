@@ -154,16 +154,19 @@ def test_a_proof_file_survives_being_written_and_read_and_holds():
     note = SIGNER.sign(cp.Checkpoint("log", 5, tree.root(leaves)).text())
     proof = cp.parse_proof(cp.write_proof(3, tree.inclusion_proof(leaves, 3), note).encode())
     head = SIGNER.verifier.open(cp.parse_note(proof.note.encode()))
-    assert tree.verify_inclusion(
-        leaves[3], proof.index, size=head.size, proof=proof.hashes, head=head.root
-    )
+    assert tree.verify_inclusion(leaves[3], proof.index, size=head.size, proof=proof.hashes, head=head.root)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "c2sp.org/tlog-proof@v2\nindex 0\n\n", "c2sp.org/tlog-proof@v1\nindex 00\n\n",
-     "c2sp.org/tlog-proof@v1\nindex 1\n!!\n\n", "c2sp.org/tlog-proof@v1\n\n",
-     "c2sp.org/tlog-proof@v1\nindex 0\n" + f"{ROOT}\n" * 64 + "\n"],
+    [
+        "",
+        "c2sp.org/tlog-proof@v2\nindex 0\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 00\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 1\n!!\n\n",
+        "c2sp.org/tlog-proof@v1\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 0\n" + f"{ROOT}\n" * 64 + "\n",
+    ],
 )
 def test_a_malformed_proof_file_is_refused(text):
     with pytest.raises(Untrusted):
