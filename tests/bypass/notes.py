@@ -61,7 +61,9 @@ def _unsaid(*words: str) -> Callable[[Observation], Iterator[str]]:
     """Logs and records hold none of the words."""
 
     def check(seen: Observation) -> Iterator[str]:
-        yield from (f"{word!r} stands in logs or records" for word in words if word.encode("utf-8") in seen.said)
+        yield from (
+            f"{word!r} stands in logs or records" for word in words if word.encode("utf-8") in seen.said
+        )
 
     return check
 

@@ -80,9 +80,14 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def unapproved(message: Message, fixture: Fixture) -> set[str]:
-    """Models that a reader would see and that the policy does not allow; `<none>` when it sees none."""
+    """Models that a reader would see and that the policy does not allow; `<none>` when it sees none.
+
+    Only a request that carries nothing may ask for no model.
+    """
     allowed = {folded(name) for name in fixture.allowed}
-    seen = models(message) or {"<none>"}
+    seen = models(message)
+    if not seen and (message.body or message.method != "GET"):
+        return {"<none>"}
     return seen - allowed
 
 

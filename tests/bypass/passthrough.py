@@ -12,7 +12,9 @@ from yarl import URL
 from tests.bypass.cases import Fixture
 from tests.bypass.runner import Trace
 
-_HOP = frozenset({"host", "connection", "content-length", "transfer-encoding", "authorization", "keep-alive", "upgrade"})
+_HOP = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "authorization", "keep-alive", "upgrade"}
+)
 
 
 class PassThrough:

@@ -118,7 +118,11 @@ def _in_codec(codec: str) -> Reader:
     return lambda data: _document(_text(data, codec), _last)
 
 
-ALL: tuple[Reader, ...] = (*SIX, _last_document, *map(_in_codec, ("utf-16-le", "utf-16-be", "utf-7", "utf-32-le")))
+ALL: tuple[Reader, ...] = (
+    *SIX,
+    _last_document,
+    *map(_in_codec, ("utf-16-le", "utf-16-be", "utf-7", "utf-32-le")),
+)
 """Every reading that the bypass oracle tries."""
 
 

@@ -73,7 +73,10 @@ def test_answers_are_read_one_after_the_other() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     two = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
     found, rest = read_all(one + two, answers=True)
-    assert [(each.status, each.body, each.whole) for each in found] == [(200, b"hi", True), (403, b"x", False)]
+    assert [(each.status, each.body, each.whole) for each in found] == [
+        (200, b"hi", True),
+        (403, b"x", False),
+    ]
     assert rest == b""
 
 

@@ -177,7 +177,8 @@ def _parts(answer: Message) -> tuple[bytes, ...]:
 
 
 def _name(word: str, fixture: Fixture) -> str:
-    return {fixture.client_key: "the client's key", fixture.canary: "the prompt"}.get(word, "the upstream's key")
+    names = {fixture.client_key: "the client's key", fixture.canary: "the prompt"}
+    return names.get(word, "the upstream's key")
 
 
 def _records(seen: Observation) -> Iterator[Fault]:
