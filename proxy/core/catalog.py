@@ -106,8 +106,9 @@ def read_catalogue(payload: Json, *, source: str, fetched_at: datetime) -> Catal
     listed = rows if isinstance(rows, list) else []
     read: dict[str, list[Route]] = {}
     for row in listed:
-        found = catalog_rows.route(row, source=source, fetched_at=fetched_at) if isinstance(row, dict) else None
-        if found is not None:
+        if not isinstance(row, dict):
+            continue
+        if (found := catalog_rows.route(row, source=source, fetched_at=fetched_at)) is not None:
             read.setdefault(found.id, []).append(found)
     routes = _by_id(catalog_rows.merge(same) for same in read.values())
     return Catalogue(
@@ -127,7 +128,8 @@ def diff(old: Catalogue, new: Catalogue) -> CatalogueDiff:
 
 
 def _silenced(row: Route, why: str) -> Route:
-    return replace(row, posture={name: catalog_rows.unknown(claim, why) for name, claim in row.posture.items()})
+    posture = {name: catalog_rows.unknown(claim, why) for name, claim in row.posture.items()}
+    return replace(row, posture=posture)
 
 
 def _contradict(rows: Sequence[Route]) -> bool:
