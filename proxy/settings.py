@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from proxy.spellings import BaseUrl, Duration, FileName, FilePath, Host, Network, Size, Variable
+from proxy.spellings import BaseUrl, Duration, FileName, FilePath, Host, Network, Several, Size, Variable
 
 KIB, MB = 1024, 1000**2
 MINUTE, HOUR = 60.0, 3600.0
@@ -33,10 +33,10 @@ class ListenSettings(Section):
     port: Port = Field(8080, description="Port to listen on; 0 takes any free one.")
     tls_cert_file: FilePath | None = Field(None, description="Certificate chain in PEM; turns TLS on.")
     tls_key_file: FilePath | None = Field(None, description="Private key of the certificate in PEM.")
-    trusted_proxies: tuple[Network, ...] = Field(
+    trusted_proxies: Several[Network] = Field(
         (), description="Networks of reverse proxies whose X-Forwarded-For is believed."
     )
-    hosts: tuple[Host, ...] = Field((), description="Host names that clients may ask for; empty for any.")
+    hosts: Several[Host] = Field((), description="Host names that clients may ask for; empty for any.")
     max_header_bytes: Size = Field(32 * KIB, description="Longest request line or header field.")
     max_headers: Count = Field(100, description="Most header fields of a request.")
     max_body_bytes: Size = Field(50 * MB, description="Largest request body.")
@@ -130,7 +130,7 @@ class CatalogSettings(Section):
 class PolicySettings(Section):
     """The policies in force."""
 
-    paths: tuple[FilePath, ...] = Field(
+    paths: Several[FilePath] = Field(
         (Path("policies"),),
         validate_default=True,
         description="Policy files, or folders of them (files named *_test.yaml are suites).",

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
-_NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s?([A-Za-z]{1,3})")
+_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Za-z]{1,3})")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
-_HOST = re.compile(r"(?!-)[a-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
+_HOST = re.compile(r"(?!-)[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 
 
 def read_duration(value: object) -> float:
@@ -33,7 +33,7 @@ def write_duration(seconds: float) -> str:
         whole, rest = divmod(seconds, _SECONDS[unit])
         if rest == 0 and (whole >= 1 or unit == "s") and (unit != "d" or whole > 1):
             return f"{int(whole)}{unit}"
-    return f"{seconds * 1000:g}ms"
+    return f"{seconds * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def read_size(value: object) -> int:
@@ -101,6 +101,11 @@ def _path(value: object, about: ValidationInfo) -> Path:
     return Path(base, Path(value).expanduser())
 
 
+T = TypeVar("T")
+Several: TypeAlias = Annotated[
+    tuple[T, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+]
+"""A list in the file, immutable here."""
 Duration: TypeAlias = Annotated[
     float, BeforeValidator(read_duration), AfterValidator(_positive), PlainSerializer(write_duration)
 ]

@@ -64,7 +64,7 @@ def test_a_field_that_is_not_listed_is_dropped_and_counted(out: io.StringIO) -> 
     assert logs.dropped == {"field": 2}
 
 
-@pytest.mark.parametrize("value", [{"a": CANARY}, CANARY.encode(), [1, CANARY], float("nan"), OSError(CANARY)])
+@pytest.mark.parametrize("value", [{"a": CANARY}, CANARY.encode(), [1, CANARY], 1e999, OSError(CANARY)])
 def test_a_value_that_is_not_plain_is_dropped_and_counted(out: io.StringIO, value: object) -> None:
     logs.logger().error("refused", source=value)
     assert CANARY not in out.getvalue()
@@ -216,5 +216,5 @@ def _raise() -> None:
 
 
 def test_no_listed_field_is_named_like_content() -> None:
-    content = "prompt body message messages headers key authorization url query input text".split()
-    assert not set(content) & set(logs.FIELDS)
+    content = {"prompt", "body", "message", "messages", "headers", "key", "authorization", "url", "query"}
+    assert not content & set(logs.FIELDS)

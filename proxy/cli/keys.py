@@ -23,8 +23,8 @@ def command() -> None:
 
 def _scope_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--policy", "policies", multiple=True, metavar="ID", help="A policy to bind; repeatable."),
-        click.option("--organisation", default="default", show_default=True, help="Its owner."),
+        click.option("--policy", "policies", multiple=True, metavar="ID", help="Bind a policy; repeatable."),
+        click.option("--organisation", default="default", show_default=True, help="Who owns the project."),
         click.option("--project", required=True, help="The project that the key belongs to."),
     ):
         function = option(function)
@@ -83,7 +83,7 @@ def _scope(project: str, organisation: str, policies: tuple[str, ...]) -> Scope:
 def _secret_from_input() -> bytes:
     if sys.stdin.isatty():
         return str(click.prompt("Key", hide_input=True)).encode()
-    given = click.get_binary_stream("stdin").read(4096)
+    given = sys.stdin.buffer.read(4096)
     return given.removesuffix(b"\n").removesuffix(b"\r")
 
 
