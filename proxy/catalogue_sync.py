@@ -174,7 +174,7 @@ def bundled() -> Catalogue:
     """The snapshot that ships with the product: only facts found in public material, dated."""
     data = jiter.from_json((resources.files("proxy.tables") / SNAPSHOT).read_bytes())
     return read_catalogue(
-        data, source=f"bundled snapshot, compiled {data['compiled']}",
+        data, source="the bundled snapshot",
         fetched_at=datetime.fromisoformat(data["compiled"]).replace(tzinfo=UTC),
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -23,26 +24,19 @@ from proxy.simulator import Options, Simulator, read_scenario
 @click.option("--only-these-keys", is_flag=True, help="Accept no key but those given with --key.")
 @click.option("--sdk-key-forms", is_flag=True, help="Also take x-api-key, x-goog-api-key and ?key=.")
 @click.option("--pace-ms", type=float, default=20.0, show_default=True, help="Time between streamed events.")
-@click.option("--witness", type=click.Path(dir_okay=False, path_type=Path),
+@click.option("--witness", "witness_file", type=click.Path(dir_okay=False, path_type=Path),
               help="Append every received request to this file, as JSON lines.")
 @click.option("--scenario", "scenarios", multiple=True,
               type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A scenario file (JSON) for agents; may be repeated.")
-def command(scenarios: tuple[Path, ...], print_port: bool, keys: tuple[str, ...], **rest: object) -> None:
+def command(scenarios: tuple[Path, ...], print_port: bool, keys: tuple[str, ...], **options: Any) -> None:
     """Run a server that behaves like the documented Opper API.
 
     It holds the bundled catalogue and fictional routes under `example-*`, and
     answers without any model. Prompts steer it with markers such as [[say:Hello]].
     """
-    options = Options(
-        host=str(rest["host"]), port=int(str(rest["port"])), keys=frozenset(keys),
-        control_port=rest["control_port"] if isinstance(rest["control_port"], int) else None,
-        control_path=rest["control_path"] is True, only_these_keys=rest["only_these_keys"] is True,
-        sdk_key_forms=rest["sdk_key_forms"] is True, pace_ms=float(str(rest["pace_ms"])),
-        witness_file=rest["witness"] if isinstance(rest["witness"], Path) else None,
-    )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(options, scenarios, print_port))
+        asyncio.run(_run(Options(keys=frozenset(keys), **options), scenarios, print_port))
 
 
 async def _run(options: Options, scenarios: tuple[Path, ...], print_port: bool) -> None:
