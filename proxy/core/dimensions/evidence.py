@@ -118,4 +118,8 @@ def _instant(value: Json) -> datetime | None:
     if found.tzinfo is None:
         # A bare date stands for its first instant, the older reading.
         return datetime.combine(found.date(), time(tzinfo=UTC)) if len(value.strip()) == 10 else None
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        # An offset can push the first or last day of the calendar out of it.
+        return None
