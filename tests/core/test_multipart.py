@@ -103,7 +103,8 @@ def test_a_field_that_stands_twice_is_refused_by_name(second):
 @pytest.mark.parametrize(
     "content_type",
     [
-        b"multipart/form-data", b"multipart/mixed; boundary=b1", b"multipart/form-data; boundary=b1; boundary=b2",
+        b"multipart/form-data", b"multipart/mixed; boundary=b1",
+        b"multipart/form-data; boundary=b1; boundary=b2",
         b"multipart/form-data; boundary=b1; charset=utf-8", b'multipart/form-data; boundary="b1',
         b"multipart/form-data; boundary*=b1", b"multipart/form-data; boundary=", b"application/json",
         b"multipart/form-data; boundary=b1 ", b"multipart/form-data;\tboundary=b1",

@@ -1,0 +1,125 @@
+"""the steps of reading that dialects share: one media type, one body, every model that it names"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from proxy.core.errors import Unreadable
+from proxy.core.strict_json import parse_object
+from proxy.core.values import Call, Edit, Effect, Headers, Json, Match, Pointer, RawRequest, Signal
+
+if TYPE_CHECKING:
+    from proxy.core.dialects.base import Tables
+
+_JSON_TYPE = re.compile(rb'application/json(?:; ?charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
+_PATH_MODEL = re.compile(r"[A-Za-z0-9._:@+-]+(?:/[A-Za-z0-9._:@+-]+)*")
+
+
+def header_values(headers: Headers, name: bytes) -> list[bytes]:
+    """Every value of a header; `name` is lower case."""
+    return [value for key, value in headers if key.lower() == name]
+
+
+def single_media(headers: Headers) -> bytes:
+    """The one content type of an uncoded body, or `Unreadable`."""
+    if header_values(headers, b"content-encoding"):
+        raise Unreadable(
+            "content_coding", "Send the body without Content-Encoding.", param="content-encoding"
+        )
+    types = header_values(headers, b"content-type")
+    if len(types) != 1:
+        raise Unreadable("unsupported_media_type", "Send exactly one Content-Type.", param="content-type")
+    return types[0]
+
+
+def require_json(headers: Headers) -> None:
+    """Take JSON as UTF-8 and nothing that another reader could take for something else."""
+    if not _JSON_TYPE.fullmatch(single_media(headers)):
+        raise Unreadable(
+            "unsupported_media_type", "Send Content-Type: application/json.", param="content-type"
+        )
+
+
+def require_no_body(raw: RawRequest) -> None:
+    """Refuse a body where none has a meaning."""
+    if raw.body:
+        raise Unreadable("bad_request_body", "This endpoint takes no body.")
+
+
+def bodiless(match: Match) -> Call:
+    """The call of an endpoint that the proxy answers by itself."""
+    endpoint = match.endpoint
+    return Call(endpoint.operation, endpoint.dialect, (), stream=False, effects=(), model_at=())
+
+
+def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, Json], tuple[Effect, ...]]:
+    """The body by its only reading, and the features found in it; raises `Unreadable`."""
+    require_json(raw.headers)
+    tables.headers.judge(raw.headers)
+    body = parse_object(raw.body)
+    endpoint = match.endpoint
+    found = tables.members.read(endpoint.members, body)
+    effects = unknown_members(found.unknown) + tables.effects.find("opper", endpoint.upstream, body)
+    native = native_path(endpoint.upstream)
+    if native != endpoint.upstream:
+        effects += tables.effects.find(endpoint.dialect, native, body)
+    return body, effects
+
+
+def native_path(upstream: str) -> str:
+    """The provider's own path behind a path of the gateway's, as the effect tables write it."""
+    bare = upstream.removeprefix("/v3/compat")
+    return bare if bare.startswith("/v") else "/v1" + bare
+
+
+def references(body: Mapping[str, Json]) -> tuple[str, ...]:
+    """Every model that a body in the OpenAI or Anthropic manner names, the main one first.
+
+    A missing or null model reads as "", which no policy lets pass. Models within tools count: the
+    tool would send the content to them.
+    """
+    found = [_model(body.get("model"), "model")]
+    fallbacks = body.get("fallback_models")
+    if fallbacks is not None:
+        if not isinstance(fallbacks, list):
+            raise Unreadable("wrong_type", "fallback_models must be a list.", param="fallback_models")
+        found += [_model(item, "fallback_models") for item in fallbacks]
+    tools = body.get("tools")
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and tool.get("model") is not None:
+            found.append(_model(tool["model"], "tools.model"))
+    return tuple(found)
+
+
+def _model(value: Json, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unreadable("wrong_type", f"{where} must be one model id as a string.", param=where)
+    return value
+
+
+def is_streamed(body: Mapping[str, Json]) -> bool:
+    """Whether a body asks for a stream; anything but true, false and null is refused."""
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise Unreadable("wrong_type", "stream must be true or false.", param="stream")
+    return stream is True
+
+
+def path_model(model: str) -> str:
+    """A model id that may stand in a path as it is; raises `Unreadable` for any other."""
+    segments = model.split("/")
+    if not _PATH_MODEL.fullmatch(model) or "." in segments or ".." in segments:
+        raise Unreadable("bad_request_target", "The model in the path is not written as a plain model id.")
+    return model
+
+
+def unknown_members(pointers: Sequence[Pointer]) -> tuple[Effect, ...]:
+    """Members that no table knows, as one finding whose edits would drop them."""
+    if not pointers:
+        return ()
+    edits = tuple(Edit(pointer, "remove") for pointer in pointers)
+    return (Effect("members.unknown", (Signal.UNKNOWN_MEMBER,), "$", "a member that no table knows", edits),)
