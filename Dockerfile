@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+ARG PYTHON=3.13
+FROM python:${PYTHON}-slim AS build
+WORKDIR /build
+COPY requirements-build.txt requirements.txt ./
+RUN python -m venv /app \
+ && /app/bin/python -m pip install --no-cache-dir --require-hashes -r requirements-build.txt -r requirements.txt
+COPY pyproject.toml README.md ./
+COPY proxy ./proxy
+RUN /app/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && /app/bin/python -m pip uninstall --yes pip setuptools
+
+FROM python:${PYTHON}-slim
+# Nothing is installed at run time, and nothing in the image may be written to: data lives in /data.
+RUN groupadd --system --gid 10001 ringfence \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin ringfence \
+ && install -d -o 10001 -g 10001 -m 0700 /data
+COPY --from=build /app /app
+COPY policies /etc/ringfence/policies
+ENV PATH=/app/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    RINGFENCE_DATA_DIR=/data \
+    RINGFENCE_POLICIES__PATHS=/etc/ringfence/policies \
+    RINGFENCE_ATTESTATIONS__FILE=/etc/ringfence/attestations.yaml \
+    RINGFENCE_LISTEN__HOST=0.0.0.0
+WORKDIR /data
+USER 10001:10001
+VOLUME /data
+EXPOSE 8080 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/healthz' % os.environ.get('RINGFENCE_ADMIN__PORT', '9090'), timeout=2)"]
+ENTRYPOINT ["ringfence"]
+CMD ["serve"]
