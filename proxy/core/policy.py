@@ -132,7 +132,7 @@ def read_policy(doc: Document, countries: Countries) -> Policy:
         unsafe_forward_pools=form.flag("unsafe_forward_pools", default=False),
         file=doc.name,
     )
-    if not requirements and "require" not in form.data:
+    if not requirements and not policy.models.allow and not form.mistakes:
         form.wrong((), "require is missing: say what a route must be like, for example {training: forbidden}")
     form.done()
     return policy

@@ -130,6 +130,7 @@ class Call:
     `models` holds every model reference as the caller wrote it, the main one first, fallbacks after.
     `model_at` is where the main one stands in the body (empty when it stands in the path);
     `repeats` are further places that say the main one again and have to follow when it is pinned.
+    `fallbacks_at` are the places of the fallbacks, in their order, where they can be rewritten.
     """
 
     operation: str
@@ -140,6 +141,7 @@ class Call:
     model_at: Pointer = ("model",)
     agent: str = "other"
     repeats: tuple[Pointer, ...] = ()
+    fallbacks_at: tuple[Pointer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
