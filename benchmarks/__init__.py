@@ -1,0 +1,1 @@
+"""the speed claims, runnable: `python -m benchmarks.run`"""
