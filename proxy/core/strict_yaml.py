@@ -32,6 +32,7 @@ _OTHER_NUMBER = re.compile(
     r"[-+]?(0[0-9_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+|0[bB][01_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
     r"|[0-9][0-9_]*_[0-9_]*|\.(inf|Inf|INF|nan|NaN|NAN))"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NULLS = frozenset(["null", "~", ""])
 _OLD_BOOLEANS = frozenset(["yes", "no", "on", "off", "y", "n", "true", "false"])
 
@@ -166,10 +167,16 @@ class _Reader:
         if node.style is None and node.value == "<<":
             self._wrong(node, "merge keys are not taken: write the values out where they are meant")
             return None
+        return self._text(node)
+
+    def _text(self, node: ScalarNode) -> str:
+        # An escape such as "\ud800" is no character: it has no bytes, so nothing could hash or show it.
+        if _SURROGATE.search(node.value):
+            self._wrong(node, "half of a surrogate pair is no character; write the character itself")
         return str(node.value)
 
     def _scalar(self, node: ScalarNode) -> Json:
-        text: str = node.value
+        text = self._text(node)
         if node.style is not None:
             return text
         if text in ("true", "false"):
