@@ -38,7 +38,7 @@ _MEANINGS = {
     "incomplete": "The catalogue answer holds fewer rows than it announces.",
     "empty": "The catalogue answer holds no usable row.",
     "shrunk": "The catalogue answer holds less than half the routes of the one before; "
-              "`ringfence catalog sync --accept-smaller` takes it.",
+    "`ringfence catalog sync --accept-smaller` takes it.",
     "not_saved": "The catalogue is in force but could not be written to the data directory.",
 }
 
@@ -174,7 +174,8 @@ def bundled() -> Catalogue:
     """The snapshot that ships with the product: only facts found in public material, dated."""
     data = jiter.from_json((resources.files("proxy.tables") / SNAPSHOT).read_bytes())
     return read_catalogue(
-        data, source="the bundled snapshot",
+        data,
+        source="the bundled snapshot",
         fetched_at=datetime.fromisoformat(data["compiled"]).replace(tzinfo=UTC),
     )
 

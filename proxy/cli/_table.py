@@ -9,7 +9,9 @@ from itertools import zip_longest
 import click
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, widest: int, wrap: bool = False) -> None:
+def print_table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, widest: int, wrap: bool = False
+) -> None:
     """Print rows under a head; no column is wider than `widest`, longer cells are wrapped or cut."""
     shape = _wrapped if wrap else _cut
     cells = [[shape(_printable(cell), widest) for cell in row] for row in (head, *rows)]

@@ -251,4 +251,3 @@ def _print_changes(title: str, side: Sequence[Change]) -> None:
         click.echo(f"{title} ({len(side)}):")
     for each in side:
         click.echo(f"  {each.route}  {each.dimension}: {each.before} -> {each.after}")
-

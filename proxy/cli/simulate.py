@@ -24,11 +24,19 @@ from proxy.simulator import Options, Simulator, read_scenario
 @click.option("--only-these-keys", is_flag=True, help="Accept no key but those given with --key.")
 @click.option("--sdk-key-forms", is_flag=True, help="Also take x-api-key, x-goog-api-key and ?key=.")
 @click.option("--pace-ms", type=float, default=20.0, show_default=True, help="Time between streamed events.")
-@click.option("--witness", "witness_file", type=click.Path(dir_okay=False, path_type=Path),
-              help="Append every received request to this file, as JSON lines.")
-@click.option("--scenario", "scenarios", multiple=True,
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A scenario file (JSON) for agents; may be repeated.")
+@click.option(
+    "--witness",
+    "witness_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append every received request to this file, as JSON lines.",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A scenario file (JSON) for agents; may be repeated.",
+)
 def command(scenarios: tuple[Path, ...], print_port: bool, keys: tuple[str, ...], **options: Any) -> None:
     """Run a server that behaves like the documented Opper API.
 

@@ -85,8 +85,11 @@ class Catalogue:
         if not -max_age <= at - self.fetched_at <= max_age:
             return self._claiming_nothing(lambda row: "the catalogue is too old to be believed")
         return self._claiming_nothing(
-            lambda row: "the route is retired: the gateway may serve its successor"
-            if row.retired_at is not None and row.retired_at <= at else ""
+            lambda row: (
+                "the route is retired: the gateway may serve its successor"
+                if row.retired_at is not None and row.retired_at <= at
+                else ""
+            )
         )
 
     def _claiming_nothing(self, why: Callable[[Route], str]) -> Catalogue:

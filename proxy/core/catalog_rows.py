@@ -97,8 +97,10 @@ def canonical(value: Json) -> str:
 
 def _posture(row: Row, source: str, fetched_at: datetime) -> Posture:
     read = {dimension.name: dimension.read(row) for dimension in DIMENSIONS}
-    return {name: replace(claim, source=claim.source or source, seen_at=claim.seen_at or fetched_at)
-            for name, claim in read.items()}
+    return {
+        name: replace(claim, source=claim.source or source, seen_at=claim.seen_at or fetched_at)
+        for name, claim in read.items()
+    }
 
 
 def _agreed_claim(name: str, rows: Sequence[Route]) -> Claim:
@@ -193,5 +195,3 @@ def _utc(value: datetime) -> datetime | None:
         return value.astimezone(UTC)
     except OverflowError:
         return None
-
-

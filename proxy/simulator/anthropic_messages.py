@@ -82,7 +82,7 @@ def _usage(served: Served) -> Body:
 
 
 def _halves(text: str) -> tuple[str, str]:
-    return text[: len(text) // 2], text[len(text) // 2:]
+    return text[: len(text) // 2], text[len(text) // 2 :]
 
 
 def _tools(body: Body) -> Iterator[Offered]:

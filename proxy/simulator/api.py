@@ -100,9 +100,11 @@ class Api:
 
     def _turn(self, ask: Ask) -> tuple[Turn, Served]:
         row = self.rows.resolve(ask.body.get("model", ask.model) or ask.model, ("llm",))
-        turn = marked_turn(ask) or next(
-            (found for each in self.scenarios if (found := each.turn(ask)) is not None), None
-        ) or default_turn()
+        turn = (
+            marked_turn(ask)
+            or next((found for each in self.scenarios if (found := each.turn(ask)) is not None), None)
+            or default_turn()
+        )
         return turn, Served(row, max(1, ask.size // 4), turn.tokens)
 
     def _chat(self, arrived: Arrived) -> tuple[Answer, Ask]:

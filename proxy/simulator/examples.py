@@ -40,6 +40,12 @@ _PROVIDERS: dict[str, tuple[str, _Posture | None]] = {
 }
 
 
+_LIMITS: dict[str, Row] = {
+    "llm": {"context_window": 200_000, "max_output_tokens": 64_000},
+    "embedding": {"context_window": 8192},
+}
+
+
 def example_rows(verified_at: str) -> list[Row]:
     """Every fictional row. `verified_at` is an ISO instant: when their posture was last checked."""
     rows = [
@@ -90,10 +96,9 @@ def _row(identity: str, model: str, kind: str, **more: Any) -> Row:
         "id": identity, "name": f"{model} ({display})", "type": kind, "provider": slug,
         "provider_display_name": display, "model_id": own, "model": model, "maker": "Example",
         "description": "A fictional route of the simulator.", "capabilities": _capabilities(kind),
-        "context_window": 8192 if kind == "embedding" else 200_000, "pooled": True, **more,
+        "pooled": True, **more,
     }  # fmt: skip
-    if kind == "llm":
-        row["max_output_tokens"] = 64_000
+    row |= _LIMITS.get(kind, {})
     if posture is not None:
         row |= {"region": posture.region, "country": posture.country,
                 "compliance": _compliance(identity, posture), "route": _evidence(posture)}  # fmt: skip

@@ -46,7 +46,7 @@ def _events(turn: Turn, items: list[Body], begun: Body, done: Body) -> Iterator[
             yield from _text_events(turn, item, where)
         elif item["type"] == "function_call":
             whole = item["arguments"]
-            for part in (whole[: len(whole) // 2], whole[len(whole) // 2:]):
+            for part in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 yield {"type": "response.function_call_arguments.delta", **where, "delta": part}
             yield {"type": "response.function_call_arguments.done", **where, "arguments": whole,
                    "name": item["name"]}  # fmt: skip

@@ -92,7 +92,7 @@ class Rows:
         include = set(query.get("include", "").split(","))
         rows = [row for row in self.rows if _matches(row, query)]
         offset, limit = _whole(query.get("offset"), 0), _whole(query.get("limit"), _PAGE)
-        page = rows[offset:] if limit <= 0 else rows[offset:offset + limit]
+        page = rows[offset:] if limit <= 0 else rows[offset : offset + limit]
         return {
             "models": [_as_listed(row, include if keyed else set()) for row in page],
             "total": len(rows), "offset": offset, "limit": limit,

@@ -202,8 +202,9 @@ def _ordered(answer: Answer, fault: Fault | None, seen: Seen, family: str) -> An
         return Answer(fault.status or 307, (("Location", fault.location),))
     if fault.kind == "refused":
         model = _model_of(seen)
-        return refusal(family, Refused(
-            403, f'model "{model}" has no allowed members under the current model allowlist'))
+        return refusal(
+            family, Refused(403, f'model "{model}" has no allowed members under the current model allowlist')
+        )
     if fault.kind == "status":
         retry = (("Retry-After", fault.retry_after),) if fault.retry_after else ()
         return refusal(family, Refused(fault.status or 500, "the simulator was told to fail", headers=retry))

@@ -87,10 +87,10 @@ class Wire:
         fault = self._fault
         if fault is not None and fault.kind == "trickle":
             for place in range(len(chunk)):
-                await response.write(chunk[place:place + 1])
+                await response.write(chunk[place : place + 1])
                 await asyncio.sleep(fault.delay_ms / 1000)
         elif fault is not None and fault.kind in _CUTS and self._written + len(chunk) > fault.after:
-            before, after = chunk[:fault.after - self._written], chunk[fault.after - self._written:]
+            before, after = chunk[: fault.after - self._written], chunk[fault.after - self._written :]
             if before:
                 await response.write(before)
             await self._cut(fault)
