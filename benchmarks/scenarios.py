@@ -93,14 +93,14 @@ def cpu(setting: Setting, programs: Mapping[str, Running], kind: Kind) -> Figure
     """CPU time of each program's tree per unit of work."""
     setting.pace(wire.STREAM_CHUNKS, wire.STREAM_PACE_MS)
     for program in programs.values():
-        _load(setting, program, kind, seconds=0.5)
+        load(setting, program.contestant.port, kind.arguments, 0.5)
     rounds: list[Round] = []
     seen: dict[str, list[Any]] = {name: [] for name in programs}
     for _ in range(setting.rounds):
         each: Round = {}
         for name, program in programs.items():
             before = cpu_seconds(program.pid)
-            result = _load(setting, program, kind, seconds=setting.seconds)
+            result = load(setting, program.contestant.port, kind.arguments, setting.seconds)
             each[name] = (cpu_seconds(program.pid) - before) * 1e6 / result[kind.counted]
             seen[name].append(result)
         rounds.append(each)
@@ -121,7 +121,7 @@ def latency(setting: Setting, programs: Mapping[str, Running]) -> Figure:
 
 
 def _median_latency(setting: Setting, port: int) -> float:
-    result = _result(setting, port, _load_of("chat", 32, "--rate", 100), setting.seconds)
+    result = load(setting, port, _load_of("chat", 32, "--rate", 100), setting.seconds)
     median: float = result["latency_us"]["p50"]
     return median
 
@@ -145,7 +145,7 @@ def _open_streams(setting: Setting, contestant: Contestant) -> tuple[float, floa
     with setting.start(contestant) as program:
         program.wait_until_it_answers()
         setting.pace(wire.STREAM_CHUNKS, wire.STREAM_PACE_MS)
-        _result(setting, contestant.port, ("--kind", "chat", "--connections", 8), 0.5)
+        load(setting, contestant.port, _load_of("chat", 8), 0.5)
         before = rss_kb(program.pid)
         setting.pace(chunks=20, pace_ms=5000)
         holding = setting.loader(
@@ -194,22 +194,19 @@ def _stalled(setting: Setting, contestant: Contestant) -> tuple[float, float, di
     report = setting.work / "stalls.json"
     with setting.start(watched(contestant, report)) as program:
         program.wait_until_it_answers()
-        _result(setting, contestant.port, IMAGE.arguments, 1.0)
+        load(setting, contestant.port, IMAGE.arguments, 1.0)
         since = time.monotonic_ns()
         with ExitStack() as stack:
             loader = setting.loader(contestant.port, *CHUNK.arguments, "--seconds", setting.seconds)
             streams = stack.enter_context(loader)
-            _result(setting, contestant.port, _load_of("image", 2), setting.seconds)
+            load(setting, contestant.port, _load_of("image", 2), setting.seconds)
             chunks = _read(contestant.name, streams)["transit_us"]
         until = time.monotonic_ns()
     return (*stalls_ms(report, since, until), chunks)
 
 
-def _load(setting: Setting, program: Running, kind: Kind, *, seconds: float) -> dict[str, Any]:
-    return _result(setting, program.contestant.port, kind.arguments, seconds)
-
-
-def _result(setting: Setting, port: int, arguments: Sequence[object], seconds: float) -> dict[str, Any]:
+def load(setting: Setting, port: int, arguments: Sequence[object], seconds: float) -> dict[str, Any]:
+    """Put a load on a port and wait for what came of it; `Spoilt` when an answer was not whole."""
     seconds = min(seconds, LONGEST_SECONDS)
     return _read(f"port {port}", setting.loader(port, *arguments, "--seconds", seconds))
 
