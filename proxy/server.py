@@ -90,7 +90,7 @@ class Connection(RequestHandler):
         self._front.pipeline.fault(kwargs.get("exc_info"))
 
 
-class Front(web.Server[web.BaseRequest]):
+class Front(web.Server):
     """The listening side: reads a request whole, hands it to the pipeline, writes what comes back."""
 
     def __init__(self, pipeline: Pipeline, settings: ListenSettings) -> None:
