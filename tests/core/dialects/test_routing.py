@@ -74,9 +74,17 @@ def test_googles_model_stands_in_the_path_with_slashes_and_colons(version, verb,
 
 @pytest.mark.parametrize(
     "path",
-    ["chat/completions", "responses", "embeddings", "v1/messages", "v1/messages/count_tokens", "v1beta/interactions",
-     "v1beta/models/alibaba:eu/x:generateContent", "images/generations"],
-)  # fmt: skip
+    [
+        "chat/completions",
+        "responses",
+        "embeddings",
+        "v1/messages",
+        "v1/messages/count_tokens",
+        "v1beta/interactions",
+        "v1beta/models/alibaba:eu/x:generateContent",
+        "images/generations",
+    ],
+)
 @pytest.mark.parametrize("tags", ["", "/team:red", "/team:red/run:2026-11-22.a"])
 def test_a_session_path_is_its_compat_twin_and_its_tags_go_nowhere(path, tags):
     got = found("POST", f"{SESSION}{tags}/{path}")
@@ -216,9 +224,15 @@ def test_a_path_that_is_not_offered_is_unknown(target):
 
 
 @pytest.mark.parametrize(
-    ("method", "target"), [("GET", "/v1/chat/completions"), ("post", "/v1/messages"), ("DELETE", "/v1/models"),
-                           ("GET", "/"), ("POST", "/api/hello")],
-)  # fmt: skip
+    ("method", "target"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("post", "/v1/messages"),
+        ("DELETE", "/v1/models"),
+        ("GET", "/"),
+        ("POST", "/api/hello"),
+    ],
+)
 def test_another_method_is_told_so(method, target):
     with pytest.raises(Unreadable) as caught:
         routing.match(raw(method, target))
