@@ -140,7 +140,9 @@ def _offered(tools: Iterable[Any], namespace: str = "") -> Iterator[Offered]:
         elif kind == "local_shell":
             yield Offered("local_shell", {}, "local_shell")
         elif kind in ("function", "custom") and isinstance(name, str):
-            yield Offered(name, each.get("parameters") or {}, kind, namespace)
+            yield Offered(
+                name, each.get("parameters") or {}, kind, namespace, str(each.get("description") or "")
+            )
 
 
 def _is_result(item: Body) -> bool:
@@ -153,7 +155,11 @@ def _last_user_text(items: list[Body]) -> str:
 
 
 def _results(items: list[Body]) -> int:
-    count = 0
+    """Calls answered since the last user text; a call may get several outputs, and counts once."""
+    answered: set[str] = set()
     for each in items:
-        count = 0 if each.get("role") == "user" else count + _is_result(each)
-    return count
+        if each.get("role") == "user":
+            answered.clear()
+        elif _is_result(each):
+            answered.add(str(each.get("call_id")))
+    return len(answered)

@@ -10,6 +10,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import orjson
+
 from proxy.simulator.turns import Ask, Body, Offered, ToolCall, Turn
 
 _PATH_NAMES = ("file_path", "filePath", "path", "filename", "target_file")
@@ -112,12 +114,17 @@ def _create(step: CreateFile, tools: tuple[Offered, ...]) -> ToolCall | None:
         content = next((name for name in _CONTENT_NAMES if name in tool.properties), None)
         if path and content and tool.form == "function":
             return ToolCall(tool, {path: step.path, content: step.content})
+    code = next((tool for tool in tools if _runs_code(tool, "apply_patch")), None)
+    if code is not None:
+        return _code(code, "apply_patch", orjson.dumps(_patch_text(step)).decode())
     shell = _run(f"printf %s {shlex.quote(step.content)} > {shlex.quote(step.path)}", tools)
     return shell or _patch(step, tools)
 
 
 def _run(command: str, tools: tuple[Offered, ...]) -> ToolCall | None:
     for tool in tools:
+        if _runs_code(tool, "exec_command"):
+            return _code(tool, "exec_command", orjson.dumps({"cmd": command}).decode())
         if tool.form == "local_shell":
             return ToolCall(tool, {"command": ["bash", "-lc", command]})
         name = next((each for each in _COMMAND_NAMES if each in tool.properties), None)
@@ -132,6 +139,19 @@ def _patch(step: CreateFile, tools: tuple[Offered, ...]) -> ToolCall | None:
     tool = next((each for each in tools if each.name == "apply_patch"), None)
     if tool is None:
         return None
-    lines = "".join(f"+{line}\n" for line in step.content.splitlines())
-    text = f"*** Begin Patch\n*** Add File: {step.path}\n{lines}*** End Patch\n"
+    text = _patch_text(step)
     return ToolCall(tool, {"input": text}, text)
+
+
+def _patch_text(step: CreateFile) -> str:
+    lines = "".join(f"+{line}\n" for line in step.content.splitlines())
+    return f"*** Begin Patch\n*** Add File: {step.path}\n{lines}*** End Patch\n"
+
+
+def _runs_code(tool: Offered, nested: str) -> bool:
+    """Whether it is a tool like Codex's `exec`, which takes JavaScript that calls other tools."""
+    return tool.form == "custom" and f"tools: {{ {nested}(" in tool.description
+
+
+def _code(tool: Offered, nested: str, argument: str) -> ToolCall:
+    return ToolCall(tool, {}, f"text(await tools.{nested}({argument}));\n")

@@ -30,6 +30,7 @@ class Offered:
     schema: Body
     form: str = "function"
     namespace: str = ""
+    description: str = ""
 
     @property
     def properties(self) -> Body:
