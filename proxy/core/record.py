@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from proxy.core.pseudonyms import Pseudonyms
-from proxy.core.record_form import FIRST_PREV, Draft, Stamp, seal, stamped
+from proxy.core.record_form import FIRST_PREV, Draft, Stamp, moment, seal, stamped
 from proxy.core.record_life import (
     Previous,
     catalog_load,
@@ -37,7 +37,7 @@ from proxy.core.values import Call, Caller, Decision, Digest, Usage
 __all__ = [
     "FIRST_PREV", "Draft", "Ended", "Grounds", "Judged", "Previous", "Pseudonyms", "Recorder", "Seen", "Sent",
     "Stamp", "catalog_load", "clock_step", "closed", "crashed", "erasure", "export", "gap", "heartbeat",
-    "key_rotate", "not_sent", "opened", "policy_load", "reject", "rejects", "seal",
+    "key_rotate", "moment", "not_sent", "opened", "policy_load", "reject", "rejects", "seal",
 ]  # fmt: skip
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
@@ -95,7 +95,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is about to leave: length and commitment of those very bytes, model id, authority."""
+    """What is about to leave: length and commitment of those very bytes ("" when none), model, authority."""
 
     out_len: int
     out_mac: str
@@ -144,7 +144,9 @@ class Recorder:
         draft = self._request("intent", judged, seen, stamp)
         draft["effect"] = "allow"
         draft["model_fwd"], draft["host"] = sent.model, sent.host
-        draft["out_len"], draft["out_mac"] = sent.out_len, sent.out_mac
+        draft["out_len"] = sent.out_len
+        if sent.out_mac:
+            draft["out_mac"] = sent.out_mac
         return draft
 
     def refusal(self, judged: Judged, seen: Seen, *, reason: str, stamp: Stamp) -> Draft:

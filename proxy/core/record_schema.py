@@ -142,6 +142,7 @@ _REQUEST_MAY: Fields = {
     "stream": _flag,
     "translation": TOKEN,
     "in_mac": PSEUDONYM,
+    "out_mac": PSEUDONYM,
     "model_req": CHOSEN,
     "models_also": _many(CHOSEN),
     "models_left": _number(1),
@@ -158,12 +159,11 @@ _REQUEST_MAY: Fields = {
     "rules_left": _number(1),
 }
 _INTENT: Fields = {
-    **{name: _REQUEST_MAY[name] for name in ("project", "key_id", "op", "dialect", "attempt", "in_mac")},
+    **{name: _REQUEST_MAY[name] for name in ("project", "key_id", "op", "dialect", "attempt")},
     **{name: _REQUEST_MAY[name] for name in ("model_req", "policy", "catalog", "rules")},
     "effect": _one_of("allow"),
     "model_fwd": NAME,
     "out_len": _number(),
-    "out_mac": PSEUDONYM,
     "route_row": _ROUTE_ROW,
     "changes": _many(_text(200)),
     "host": _text(256),

@@ -1,0 +1,1 @@
+"""where the journal rests and is queried: sqlite (default), postgres"""

@@ -1,0 +1,14 @@
+"""the audit log's single writer: number, seal, make durable, checkpoint, fan out
+
+`Journal.append` returns once a record is on stable storage, and raises otherwise; nothing is forwarded
+without its Receipt. One thread writes: whatever waits when it is free becomes one batch, one commit, one
+sync. Nothing waits for a timer.
+"""
+
+from proxy.journal.clock import Clock
+from proxy.journal.front import Journal
+from proxy.journal.settings import JournalSettings
+from proxy.journal.signing import load_pseudonyms, load_signer
+from proxy.stores.base import LogId
+
+__all__ = ["Clock", "Journal", "JournalSettings", "LogId", "load_pseudonyms", "load_signer"]

@@ -1,0 +1,207 @@
+"""the journal as the event loop sees it"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.core.checkpoint import VerifierKey
+from proxy.core.errors import JournalUnavailable
+from proxy.core.record import Draft
+from proxy.core.values import Receipt
+from proxy.journal.clock import Clock
+from proxy.journal.settings import JournalSettings
+from proxy.journal.signing import load_signer
+from proxy.journal.start import WriterLock, open_chain
+from proxy.journal.writer import Done, Item, State, Writer, unsent
+from proxy.stores.base import writer_name
+from proxy.stores.reserve import Reserve
+
+CLOSE_SECONDS = 30.0
+MANY = 128
+_SYSTEM = Clock()
+
+
+class Journal:
+    """Makes records durable. All its methods belong to one event loop's thread."""
+
+    def __init__(self, writer: Writer, lock: WriterLock, *, log: str, verifier: VerifierKey) -> None:
+        self.log = log
+        self.verifier = verifier
+        self.recovered = 0
+        self._writer = writer
+        self._lock = lock
+        self._settings = writer.settings
+        self._clock = writer.clock
+        self._accepted = 0
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @staticmethod
+    def open(
+        settings: JournalSettings, data_dir: Path, *, worker: str = "w0", engine: str, clock: Clock = _SYSTEM
+    ) -> Journal:
+        """Opens the log of a new epoch below `data_dir`/audit and starts its writer.
+
+        `engine` is the program's version. Raises JournalUnavailable when no durable `open` record can be
+        had, and Mistake for a signing key that does not fit.
+        """
+        folder = audit_folder(data_dir)
+        signer = load_signer(settings.signing_key_file or folder / "signing.key", settings.deployment)
+        (folder / "verifier.vkey").write_text(f"{signer.verifier}\n", "utf-8")
+        name = writer_name(settings.deployment, settings.replica, worker)
+        lock = WriterLock(folder, name)
+        try:
+            chain, recovered = open_chain(
+                folder, name, signer=signer, engine=engine, clock=clock, verify=settings.verify_at_start
+            )
+        except BaseException:
+            lock.release()
+            raise
+        reserve = Reserve(folder / name / "reserve", settings.reserve_bytes)
+        answered: list[Callable[[Done], None]] = []
+        writer = Writer(chain, settings, reserve, clock, lambda done: answered[0](done))
+        journal = Journal(writer, lock, log=str(chain.log), verifier=signer.verifier)
+        journal.recovered = recovered
+        answered.append(journal._answer)
+        writer.start()
+        return journal
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    async def append(self, draft: Draft) -> Receipt:
+        """Returns when the record is on stable storage; raises JournalUnavailable when it is not.
+
+        When this raises for an intent, be it by cancellation, the journal itself records the outcome
+        `not_sent` if the intent turns out to be durable: the caller records none.
+        """
+        self._refuse_when_unable(draft)
+        loop = self._loop = asyncio.get_running_loop()
+        item = Item(draft, time.monotonic(), loop.create_future())
+        self._put(item)
+        try:
+            receipt: Receipt = await item.future
+        except asyncio.CancelledError:
+            if not item.future.cancelled() and item.future.exception() is None:
+                self._disown(item.draft)
+            raise
+        return receipt
+
+    def submit(self, draft: Draft) -> None:
+        """Hands over the record of something that has happened, without waiting: an outcome.
+
+        It is durable about a tenth of a second later, together with others. While the log cannot take it, it
+        is kept in memory, and it is written first when the log is back.
+        """
+        if self._closing:
+            raise JournalUnavailable("the audit log is closed")
+        self._put_unhurried(Item(draft, time.monotonic()))
+
+    def note(self, draft: Draft) -> None:
+        """Hands over a `reject` record, best effort: beyond so many per second they are counted in one."""
+        now = time.monotonic()
+        crowded = self.pending > self._settings.max_queue // 2 or not self.healthy or self._closing
+        if crowded or not self._writer.rejects.admit(int(now)):
+            self._writer.rejects.count(str(draft["reason"]), self._clock.wall())
+        else:
+            self._put_unhurried(Item(draft, now))
+
+    def _put(self, item: Item) -> None:
+        self._accepted += 1
+        self._writer.queue.put(item)
+
+    def _put_unhurried(self, item: Item) -> None:
+        if len(self._writer.unhurried) >= MANY:
+            self._put(item)
+            return
+        self._accepted += 1
+        self._writer.unhurried.append(item)
+
+    def _refuse_when_unable(self, draft: Draft) -> None:
+        if self._closing:
+            raise JournalUnavailable("the audit log is closed")
+        kind = str(draft["kind"])
+        words = ""
+        if self._writer.state is not State.OK and kind != "outcome":
+            words = f"the audit log cannot take a record now: {self._writer.fault}"
+        elif self.pending >= self._settings.max_queue * (2 if kind == "outcome" else 1):
+            words = f"{self.pending} records are waiting for the disk"
+        elif self.lag > self._settings.max_wait and kind != "outcome":
+            words = f"the disk has not answered for {self.lag:.1f} s"
+        if words:
+            self._writer.gap.count(kind, self._clock.wall())
+            raise JournalUnavailable(words)
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def _answer(self, done: Done) -> None:
+        """Called by the writer's thread: one wake-up of the loop for a whole batch."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._resolve, done)
+
+    def _resolve(self, done: Done) -> None:
+        for item, result in done:
+            future = item.future
+            if future.cancelled():
+                if isinstance(result, Receipt):
+                    self._disown(item.draft)
+            elif future.done():
+                continue
+            elif isinstance(result, Receipt):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+    def _disown(self, draft: Draft) -> None:
+        """An intent became durable, but whoever asked for it is gone: nothing was sent."""
+        if draft["kind"] == "intent":
+            self._put_unhurried(Item(unsent(draft, self._clock), time.monotonic()))
+
+    # -- state -------------------------------------------------------------------------------------
+
+    @property
+    def healthy(self) -> bool:
+        """Whether records can be made durable, as far as is known."""
+        return self._writer.state is State.OK and not self._closing
+
+    @property
+    def fault(self) -> str:
+        """Why not, in words for the operator; "" when healthy."""
+        return self._writer.fault
+
+    @property
+    def pending(self) -> int:
+        """Records that wait for the disk."""
+        return self._accepted - self._writer.finished
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the oldest record being written has waited."""
+        since = self._writer.busy_since
+        return time.monotonic() - since if since else 0.0
+
+    async def close(self, reason: str = "shutdown") -> None:
+        """Writes everything that waits, the `close` record and a last signed head.
+
+        Raises JournalUnavailable when the disk does not answer in time.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        self._writer.reason = reason
+        self._writer.queue.put(None)
+        loop = asyncio.get_running_loop()
+        ended = await loop.run_in_executor(None, self._writer.join, CLOSE_SECONDS)
+        self._lock.release()
+        if not ended or self._writer.state is not State.OK:
+            raise JournalUnavailable(f"the audit log was not closed cleanly: {self._writer.fault}")
+
+
+def audit_folder(data_dir: Path) -> Path:
+    """Where the logs of a data folder lie."""
+    folder = data_dir / "audit"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder

@@ -1,0 +1,136 @@
+"""the start of a log: keep other writers out, close what the epoch before left open
+
+The first batch of a log holds its `open` record and the outcome of every request that a crash cut off. As
+one batch it is there wholly or not at all, so a crash during recovery is recovered from by the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from proxy.core.checkpoint import Signer
+from proxy.core.errors import JournalUnavailable
+from proxy.core.record import Draft, Previous, crashed, opened
+from proxy.core.tree import EMPTY_ROOT
+from proxy.journal.chain import Chain, verify_tail
+from proxy.journal.clock import Clock
+from proxy.stores.base import LogId, StoreFault, logs_in
+from proxy.stores.sqlite import LogFile, sync_folder
+
+
+class WriterLock:
+    """Keeps a second writer of the same identity out, until it is released or the process ends."""
+
+    def __init__(self, folder: Path, writer: str) -> None:
+        home = folder / writer
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for parent in (home, *home.parents[:3]):
+            sync_folder(parent)
+        self._file = os.open(home / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise JournalUnavailable(
+                f"another process is writing the audit log {writer}."
+                " Stop it, or give this one a journal.replica of its own."
+            ) from error
+
+    def release(self) -> None:
+        """Lets the next writer in."""
+        os.close(self._file)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An intent without an outcome."""
+
+    rid: str
+    attempt: int
+    project: str
+    log: str
+    seq: int
+
+
+def open_chain(
+    folder: Path, writer: str, *, signer: Signer, engine: str, clock: Clock, verify: int
+) -> tuple[Chain, int]:
+    """The chain of a new epoch with its first batch durable, and how many outcomes a crash had taken.
+
+    Raises JournalUnavailable, in words for the operator, when that cannot be had.
+    """
+    try:
+        epochs = [log for log in logs_in(folder) if log.writer == writer]
+        previous, orphans, unused = _previous(folder, epochs, verify)
+        log = unused or LogId(writer, epochs[-1].epoch + 1 if epochs else 1)
+        chain = Chain(folder, log, signer)
+        stamp = clock.stamp()
+        reason = "first" if previous is None else "damaged" if previous.damage else "next"
+        first = opened(stamp, engine=engine, reason=reason, previous=previous, recovered=len(orphans))
+        (receipt, *_) = chain.append([first, *_closing(orphans, clock)])
+        if isinstance(receipt, ValueError):
+            raise JournalUnavailable(f"the audit log cannot be opened: {receipt}")
+        chain.sign(str(first["t"]))
+    except StoreFault as fault:
+        raise JournalUnavailable(f"the audit log in {folder} cannot be opened: {fault}") from fault
+    return chain, len(orphans)
+
+
+def _closing(orphans: list[Orphan], clock: Clock) -> Iterator[Draft]:
+    for o in orphans:
+        yield crashed(clock.stamp(), rid=o.rid, attempt=o.attempt, project=o.project, intent=(o.log, o.seq))
+
+
+def _previous(
+    folder: Path, epochs: list[LogId], verify: int
+) -> tuple[Previous | None, list[Orphan], LogId | None]:
+    """The newest epoch that holds records, its orphans, and a younger one that never got any."""
+    unused: LogId | None = None
+    for log in reversed(epochs):
+        previous, orphans = _examined(folder, log, verify)
+        if previous.size == 0 and not previous.damage:
+            unused = log
+            continue
+        return previous, orphans, unused
+    return None, [], unused
+
+
+def _examined(folder: Path, log: LogId, verify: int) -> tuple[Previous, list[Orphan]]:
+    """What an earlier epoch holds. Damage is part of the answer; a disk that does not answer is not."""
+    nothing = Previous(str(log), 0, EMPTY_ROOT)
+    file: LogFile | None = None
+    try:
+        file = LogFile(log.path(folder), log)
+        # What the new log says of this one has to be true after a power cut as well.
+        if not file.settle(wholly=True):
+            raise StoreFault(f"a reader holds {file.path}; end it and start again")
+        found = verify_tail(file, file.size(), verify)
+        head = found.frontier
+        previous = Previous(str(log), head.size, head.root(), found.damaged_at, found.damage)
+        return previous, orphans_of(file, str(log))
+    except StoreFault as fault:
+        if not fault.corrupt:
+            raise
+        return Previous(nothing.log, 0, EMPTY_ROOT, 0, str(fault)), []
+    finally:
+        if file is not None:
+            file.close()
+
+
+def orphans_of(file: LogFile, log: str) -> list[Orphan]:
+    """Every intent of a log that has no outcome for its rid and attempt there."""
+    open_intents: dict[tuple[str, int], Orphan] = {}
+    for seq, body in file.orphans():
+        record = orjson.loads(body)
+        key = (record["rid"], record["attempt"])
+        if record["kind"] == "intent":
+            open_intents[key] = Orphan(*key, record.get("project", ""), log, seq)
+        else:
+            open_intents.pop(key, None)
+    return list(open_intents.values())

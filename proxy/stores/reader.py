@@ -1,0 +1,181 @@
+"""one view of all logs in a folder, for the command line, the review page and the sinks
+
+Reading never blocks a writer and never writes. Within a log records come in their order; across logs they
+are merged by the time that their writers claim.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from proxy.core.values import Json
+from proxy.stores.base import LogId, StoreFault, logs_in
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record where it stands; `body` is what was hashed."""
+
+    log: LogId
+    seq: int
+    t: str
+    body: bytes
+
+    @property
+    def record(self) -> dict[str, Json]:
+        """The record, decoded."""
+        return cast("dict[str, Json]", orjson.loads(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records: every given column has to be equal; times are RFC 3339 in UTC, `until` excluded."""
+
+    kinds: tuple[str, ...] = ()
+    effect: str | None = None
+    reason: str | None = None
+    model: str | None = None
+    project: str | None = None
+    end: str | None = None
+    rid: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def clause(self) -> tuple[str, list[str | int]]:
+        """The SQL condition and its parameters."""
+        equal = {name: getattr(self, name) for name in ("effect", "reason", "model", "project", "end", "rid")}
+        terms = [f'"{name}" = ?' for name, value in equal.items() if value is not None]
+        values: list[str | int] = [value for value in equal.values() if value is not None]
+        if self.kinds:
+            terms.append(f"kind IN ({','.join('?' * len(self.kinds))})")
+            values += self.kinds
+        for term, value in (("t >= ?", self.since), ("t < ?", self.until)):
+            if value is not None:
+                terms.append(term)
+                values.append(value)
+        return " AND ".join(terms) or "1", values
+
+
+EVERYTHING = Wanted()
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads every log below an audit folder; logs that appear later are seen at the next call."""
+
+    folder: Path
+    _open: dict[LogId, sqlite3.Connection] = field(default_factory=dict, init=False, repr=False)
+
+    def logs(self) -> list[LogId]:
+        """Every log, oldest epoch of each writer first."""
+        return logs_in(self.folder)
+
+    def select(self, wanted: Wanted = EVERYTHING, *, newest_first: bool = False) -> Iterator[Entry]:
+        """The records that fit, lazily, merged by time."""
+        streams = [self._stream(log, wanted, newest_first) for log in self.logs()]
+        return heapq.merge(*streams, key=lambda e: (e.t, e.log, e.seq), reverse=newest_first)
+
+    def _stream(self, log: LogId, wanted: Wanted, newest_first: bool) -> Iterator[Entry]:
+        clause, values = wanted.clause()
+        step, start = ("<", 1 << 62) if newest_first else (">", -1)
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT seq, t, body FROM record WHERE {clause} AND seq {step} ? ORDER BY seq {order} LIMIT ?"  # noqa: S608
+        while True:
+            # Page by page: a long read transaction would keep the writer from emptying its WAL.
+            rows = self._query(log, sql, [*values, start, _BATCH])
+            for seq, t, body in rows:
+                yield Entry(log, seq, t, body)
+            if len(rows) < _BATCH:
+                return
+            start = rows[-1][0]
+
+    def find(self, identifier: str) -> list[Entry]:
+        """What an id names: a request (its records), a record's own id, or `<log>#<seq>`."""
+        log, found, seq = identifier.partition("#")
+        if found:
+            return self._at(LogId.parse(log), seq)
+        entries = list(self.select(Wanted(rid=identifier)))
+        return entries or [e for e in self.select() if e.record.get("eid") == identifier][:1]
+
+    def _at(self, log: LogId | None, seq: str) -> list[Entry]:
+        if log is None or log not in self.logs() or not seq.isdecimal():
+            return []
+        rows = self._query(log, "SELECT seq, t, body FROM record WHERE seq = ?", [int(seq)])
+        return [Entry(log, *row) for row in rows]
+
+    def after(self, cursor: Mapping[str, int], limit: int) -> list[Entry]:
+        """The next records of every log, given how many of each are already known; oldest log first."""
+        streams = (self._rest(log, cursor.get(str(log), 0)) for log in self.logs())
+        return list(islice((entry for stream in streams for entry in stream), limit))
+
+    def _rest(self, log: LogId, start: int) -> Iterator[Entry]:
+        sql = "SELECT seq, t, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
+        while rows := self._query(log, sql, [start, _BATCH]):
+            yield from (Entry(log, *row) for row in rows)
+            start = rows[-1][0] + 1
+
+    def sizes(self) -> dict[str, int]:
+        """How many records each log has now."""
+        return {
+            str(log): int(self._query(log, "SELECT coalesce(max(seq) + 1, 0) FROM record", [])[0][0])
+            for log in self.logs()
+        }
+
+    def notes(self, log: LogId) -> list[str]:
+        """The signed checkpoints of a log, oldest first."""
+        return [row[0] for row in self._query(log, "SELECT note FROM checkpoint ORDER BY size", [])]
+
+    def _query(self, log: LogId, sql: str, values: Sequence[str | int]) -> list[tuple]:  # type: ignore[type-arg]
+        try:
+            return self._connection(log).execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            self._forget(log)
+            if "no such table" in str(error):
+                return []
+            raise StoreFault(f"cannot read {log.path(self.folder)}: {error}") from error
+
+    def _connection(self, log: LogId) -> sqlite3.Connection:
+        held = self._open.get(log)
+        if held is None:
+            held = self._open[log] = connect_to_read(log.path(self.folder))
+        return held
+
+    def _forget(self, log: LogId) -> None:
+        held = self._open.pop(log, None)
+        if held is not None:
+            held.close()
+
+    def close(self) -> None:
+        """Closes every file."""
+        for log in list(self._open):
+            self._forget(log)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; also for a copy on a read-only disk."""
+    wal = Path(f"{path}-wal")
+    # An immutable reading ignores the WAL, so it is right only where there is none.
+    modes = ["mode=ro"] if wal.exists() and wal.stat().st_size else ["mode=ro", "immutable=1"]
+    for mode in modes:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
+        try:
+            db.execute("PRAGMA busy_timeout=1000")
+            db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            db.close()
+            continue
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise StoreFault(f"{path} is not an audit log: {error}", corrupt=True) from error
+        return db
+    raise StoreFault(f"cannot open {path}: it is missing, or this user may not read it")
