@@ -12,7 +12,7 @@ import pkgutil
 import click
 from typing_extensions import override
 
-from proxy.core.errors import Mistake, RingfenceError
+from proxy.core.errors import Mistake, Mistakes, RingfenceError
 
 
 class Commands(click.Group):
@@ -35,23 +35,9 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except BaseExceptionGroup as group:
-            mistakes, rest = group.split(Mistake)
-            if rest is not None or mistakes is None:
-                raise
-            for mistake in _flat(mistakes):
-                click.echo(str(mistake), err=True)
-            ctx.exit(3)
         except RingfenceError as error:
             click.echo(str(error), err=True)
-            ctx.exit(3 if isinstance(error, Mistake) else 1)
-
-
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for each in group.exceptions:
-        found.extend(_flat(each) if isinstance(each, BaseExceptionGroup) else [each])
-    return found
+            ctx.exit(3 if isinstance(error, Mistake | Mistakes) else 1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
