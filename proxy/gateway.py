@@ -127,7 +127,10 @@ class Gateway:
         return await self._exchange(request, self._head(request, key))
 
     async def _exchange(self, request: UpstreamRequest, head: bytes) -> UpstreamReply:
-        connection = self._take_idle() or await self._dial()
+        connection = self._take_idle()
+        # aiohttp's protocol is a queue too, and an empty one is false.
+        if connection is None:
+            connection = await self._dial()
         try:
             self._write(connection, request, head)
             message, payload = await self._reply_head(connection)
