@@ -96,15 +96,23 @@ def read_attestations(doc: Document, countries: Countries) -> tuple[Attestation,
     The file may hold `waivers` too, which this leaves alone.
     """
     form = Form(doc, (), ("attestations", "waivers"))
-    found = form.each(
-        "attestations", lambda i: _attestation(form.within("attestations", i, fields=FIELDS), countries)
-    )
+    found = attestations_within(form, countries)
+    form.done()
+    return found
+
+
+def attestations_within(form: Form, countries: Countries) -> tuple[Attestation, ...]:
+    """Read the `attestations` list of a form, ordered by id; mistakes are noted on the form."""
+
+    def one(i: int) -> Attestation | None:
+        return _attestation(form.within("attestations", i, fields=FIELDS), countries)
+
+    found = form.each("attestations", one)
     seen: set[str] = set()
     for i, attestation in enumerate(found):
         if attestation.id in seen:
             form.wrong(("attestations", i), f"the id {attestation.id!r} stands twice")
         seen.add(attestation.id)
-    form.done()
     return tuple(sorted(found, key=lambda attestation: attestation.id))
 
 
