@@ -59,19 +59,10 @@ def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, 
     require_json(raw.headers)
     tables.headers.judge(raw.headers)
     body = parse_object(raw.body)
-    endpoint = match.endpoint
-    found = tables.members.read(endpoint.members, body)
-    effects = unknown_members(found.unknown) + tables.effects.find("opper", endpoint.upstream, body)
-    native = native_path(endpoint.upstream)
-    if native != endpoint.upstream:
-        effects += tables.effects.find(endpoint.dialect, native, body)
-    return body, effects
-
-
-def native_path(upstream: str) -> str:
-    """The provider's own path behind a path of the gateway's, as the effect tables write it."""
-    bare = upstream.removeprefix("/v3/compat")
-    return bare if bare.startswith("/v") else "/v1" + bare
+    table = match.endpoint.members
+    found = tables.members.read(table, body)
+    effects = tables.effects.find(table.partition(".")[0], table, body, model=match.model)
+    return body, unknown_members(found.unknown) + effects
 
 
 def references(body: Mapping[str, Json]) -> tuple[str, ...]:
