@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.core.dimensions import Dimension, Judgement, NoDemand, Requirement
+from proxy.core.dimensions.base import Within
 from proxy.core.features import SEVERITY, Treatment
+from proxy.core.places import fold
 from proxy.core.policy import Policy
 from proxy.core.values import Basis, Claim, Effect, Finding, Outcome, Posture, Route, Signal
 from proxy.core.waivers import Waiver
@@ -21,6 +23,7 @@ _NOTHING = Claim(value=None, basis=Basis.UNKNOWN, words="", source="catalogue")
 # Carve-outs that concern content in logs; the other two concern metadata and schema text.
 _LOG_CARVE_OUTS = ("csam_scan", "legal_hold", "classifier_results")
 _ATTESTATION = "attestation:"
+_INFERENCE = "inference_location"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,8 @@ def _judged(effect: Effect) -> tuple[Signal, ...]:
 
 
 def _feature(policy: Policy, signal: Signal, treatment: Treatment, effect: Effect) -> Finding:
-    rewritten = treatment is Treatment.REWRITE and effect.edits
-    met = treatment is Treatment.ALLOW or bool(rewritten)
+    rewritten = treatment is Treatment.REWRITE and bool(effect.edits) and not _moves_out(policy, effect)
+    met = treatment is Treatment.ALLOW or rewritten
     claimed = f"{effect.feature} at {effect.path}" if effect.path else effect.feature
     return Finding(
         policy=policy.id,
@@ -203,6 +206,13 @@ def _feature(policy: Policy, signal: Signal, treatment: Treatment, effect: Effec
         route="",
         remedy="" if met else _undo(signal, effect),
     )
+
+
+def _moves_out(policy: Policy, effect: Effect) -> bool:
+    """Tell whether a rewrite would itself name a place outside of what the policy permits."""
+    areas = [r.permitted for d, r in policy.requirements if isinstance(r, Within) and d.name == _INFERENCE]
+    values = {fold(edit.value) for edit in effect.edits if edit.op == "set" and isinstance(edit.value, str)}
+    return any(values & (area.known - area.inside) for area in areas)
 
 
 def _undo(signal: Signal, effect: Effect) -> str:
