@@ -19,9 +19,22 @@ from proxy.core.values import Edit, Json
 
 # Possessive, so that a string of megabytes costs one pass and no backtracking stack.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+[{}\[\]]', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}]+")
 _SPACE = re.compile(rb"[ \t\r\n]*")
+
+
+def _nested(levels: int) -> re.Pattern[bytes]:
+    """A whole object or list that is nested no deeper than so many levels, in one match."""
+    plain = rb'[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+    inner = plain
+    for _ in range(levels):
+        inner = plain + rb"|[{\[](?:" + inner + rb")*+[}\]]"
+    return re.compile(rb"[{\[](?:" + inner + rb")*+[}\]]", re.DOTALL)
+
+
+# Requests are rarely deeper; what is deeper is walked bracket by bracket.
+_CONTAINER = _nested(10)
 
 Splice: TypeAlias = tuple[int, int, bytes]
 """Start, end and what to put there."""
@@ -100,6 +113,8 @@ def _visit(body: bytes, start: int, node: _Node, splices: list[Splice]) -> None:
         kept_end = member.end
         if child is not None:
             _change(body, member, child, splices)
+            if len(found) == len(node.below):
+                return
     if run_start >= 0:
         splices.append((kept_end if kept_end >= 0 else run_start, end, b""))
     if missing := _missing(node, found, is_list=body[start] == 0x5B):
@@ -179,15 +194,13 @@ def _skip(body: bytes, place: int) -> int:
         return _STRING.match(body, place).end()  # type: ignore[union-attr]
     if first not in b"{[":
         return _SCALAR.match(body, place).end()  # type: ignore[union-attr]
+    if (whole := _CONTAINER.match(body, place)) is not None:
+        return whole.end()
     depth = 0
-    for token in _BRACKET.finditer(body, place):
-        mark = body[token.start()]
-        if mark in b"{[":
-            depth += 1
-        elif mark in b"}]":
-            depth -= 1
-            if not depth:
-                return token.end()
+    for token in _TO_BRACKET.finditer(body, place):
+        depth += 1 if body[token.end() - 1] in b"{[" else -1
+        if not depth:
+            return token.end()
     raise ValueError("the body was not accepted by the strict reader")
 
 

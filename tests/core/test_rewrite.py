@@ -188,3 +188,11 @@ def test_many_removals_beside_a_string_of_megabytes_leave_the_rest():
     read = strict_json.parse_object(rewrite.apply(body, [*edits, Edit(("model",), "set", "n")]))
     assert read["list"] == [{"k": [1]}] * 10_000
     assert read["model"] == "n"
+
+
+def test_what_is_nested_as_deep_as_the_reader_takes_is_passed_over():
+    for depth in (1, 9, 10, 11, 12, 60):
+        deep = b'{"a":' * depth + b'["}",{}]' + b"}" * depth
+        body = b'{"deep":' + deep + b',"list":[' + deep + b'],"model":"m"}'
+        read = strict_json.parse_object(rewrite.apply(body, [Edit(("model",), "set", "n")]))
+        assert (read["model"], read["deep"]) == ("n", strict_json.parse(deep))
