@@ -1,0 +1,300 @@
+"""the rows of the effect tables, compiled into one tree of path steps per endpoint
+
+A row says where to look (`at`), what to ask there (`op`, `value`), which signals it raises and how
+the feature is undone. The vocabulary of ops is closed: a row with another one does not compile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from proxy.core.errors import Mistake
+from proxy.core.json_path import Deep, Every, Name, Path, Where, parse_path, snake
+from proxy.core.values import Json, Signal
+
+Holds: TypeAlias = Callable[[Json], bool]
+"""Whether a value that stands at a row's path makes the row apply. Absent values come as None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How a feature is taken back: `target` is match, match_parent or a path of its own."""
+
+    op: str
+    target: str
+    path: Path = ()
+    value: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the tables. `providers` and `models` narrow it; empty and None mean any.
+
+    `roots` are the first members of its own paths: a match elsewhere cannot be undone in its way.
+    """
+
+    id: str
+    feature: str
+    signals: tuple[Signal, ...]
+    providers: frozenset[str]
+    models: re.Pattern[str] | None
+    roots: frozenset[str]
+    undo: tuple[Undo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What one row asks of the value at the end of one of its paths."""
+
+    row: Row
+    holds: Holds
+
+
+@dataclass(slots=True)
+class Node:
+    """One step of the tree that an endpoint's rows share.
+
+    `gaps` ask about members that may be missing: a chain of names below this node, each in every
+    spelling that the API takes.
+    """
+
+    tests: list[Test] = field(default_factory=list)
+    names: dict[str, Node] = field(default_factory=dict)
+    every: Node | None = None
+    where: dict[str, dict[str, list[Node]]] = field(default_factory=dict)
+    deep: list[tuple[Path, Test]] = field(default_factory=list)
+    gaps: list[tuple[tuple[tuple[str, ...], ...], Test]] = field(default_factory=list)
+
+
+# -- what an op asks -------------------------------------------------------------------------------
+
+
+def _same(value: Json, other: Json) -> bool:
+    """Equality that tells true from 1."""
+    return type(value) is type(other) and value == other
+
+
+def _one_of(values: Json) -> Holds:
+    known = values if isinstance(values, list) else [values]
+    texts = frozenset(value for value in known if isinstance(value, str))
+    others = [value for value in known if not isinstance(value, str)]
+
+    def holds(value: Json) -> bool:
+        if isinstance(value, str):
+            return value in texts
+        return any(_same(value, other) for other in others)
+
+    return holds
+
+
+def _prefix(values: Json) -> Holds:
+    prefixes = tuple(str(value) for value in (values if isinstance(values, list) else [values]))
+    return lambda value: isinstance(value, str) and value.startswith(prefixes)
+
+
+def _regex(pattern: Json) -> Holds:
+    compiled = re.compile(str(pattern))
+    return lambda value: isinstance(value, str) and compiled.search(value) is not None
+
+
+def _present(_: Json) -> Holds:
+    return lambda value: value is not None
+
+
+_OPS: Mapping[str, Callable[[Json], Holds]] = {
+    "present": _present,
+    "present_non_null": _present,
+    "any_present": _present,
+    "eq": lambda asked: lambda value: _same(value, asked),
+    "in": _one_of,
+    "contains": _one_of,
+    "any_of": _one_of,
+    "matches_prefix": _prefix,
+    "regex": _regex,
+    "absent": lambda _: lambda value: value is None,
+    "absent_or_eq": lambda asked: lambda value: value is None or _same(value, asked),
+    "absent_or_in": lambda asked: _absent_or(_one_of(asked)),
+    "absent_or_not_eq": lambda asked: lambda value: value is None or not _same(value, asked),
+}
+_ABSENT = frozenset(name for name in _OPS if name.startswith("absent"))
+_FACTS_ONLY = frozenset(
+    ["any_request", "path_match", "not_in_known_list", "credential_attribute", "semantic", *_OPS]
+)
+
+
+def _absent_or(holds: Holds) -> Holds:
+    return lambda value: value is None or holds(value)
+
+
+# -- compiling -------------------------------------------------------------------------------------
+
+
+class Compiler:
+    """Takes the parsed files one by one; `paths` and `rows` are what came of them."""
+
+    def __init__(self) -> None:
+        self.paths: dict[tuple[str, str], Node] = {}
+        self.rows: dict[str, Row] = {}
+        self._trees: dict[str, Node] = {}
+        self._nested: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._both_spellings: set[str] = set()
+
+    def take_endpoints(self, file: Mapping[str, Json]) -> None:
+        """The endpoints that a file names, each with its paths and the places where rows apply too."""
+        for name, about in _object(file.get("endpoints", {}), "endpoints").items():
+            known = _object(about, name)
+            tree = self._trees[name] = Node()
+            for dialect in _texts(known.get("dialects"), f"{name}.dialects"):
+                for path in (name, *_texts(known.get("paths"), f"{name}.paths")):
+                    self.paths[dialect, path] = tree
+            self._nested[name] = {
+                prefix: _texts(more, prefix)
+                for prefix, more in _object(known.get("nested", {}), f"{name}.nested").items()
+            }
+            if known.get("spelling") == "proto":
+                self._both_spellings.add(name)
+
+    def take_rows(self, file: Mapping[str, Json]) -> None:
+        """The rows of a file; those of section `facts` are only checked."""
+        sources = _object(file.get("sources", {}), "sources")
+        for section in ("rows", "facts"):
+            for row_id, written_row in _object(file.get(section, {}), section).items():
+                about = _object(written_row, row_id)
+                when = _object(about.get("when"), f"{row_id}.when")
+                _check(row_id, about, when, sources)
+                if section == "rows":
+                    self._take(_row(row_id, about), about, when)
+
+    def _take(self, row: Row, about: Mapping[str, Json], when: Mapping[str, Json]) -> None:
+        if row.id in self.rows:
+            raise Mistake(f"the effect row {row.id} is there twice")
+        op = str(when.get("op"))
+        if op not in _OPS:
+            raise Mistake(f"{row.id}: no body can be asked for '{op}'")
+        self.rows[row.id] = row
+        test = Test(row, _OPS[op](when.get("value")))
+        for endpoint in _texts(about.get("endpoints"), f"{row.id}.endpoints"):
+            if endpoint not in self._trees:
+                raise Mistake(f"{row.id}: no endpoint is called {endpoint}")
+            for text in _texts(when.get("at"), f"{row.id}.at"):
+                for path in self._spread(text, endpoint):
+                    _plant(self._trees[endpoint], path, test, absent=op in _ABSENT)
+
+    def _spread(self, text: str, endpoint: str) -> Iterator[Path]:
+        """A path, and the same one below every other place where such values stand."""
+        texts = [text]
+        for prefix, more in self._nested[endpoint].items():
+            if text.startswith((f"{prefix}[", f"{prefix}.")):
+                texts += [other + text.removeprefix(prefix) for other in more]
+        for one in texts:
+            path = parse_path(one)
+            yield _spelled(path) if endpoint in self._both_spellings else path
+
+
+def _spelled(path: Path) -> Path:
+    """A path whose names are taken in camelCase and in snake_case."""
+    return tuple(
+        Name(tuple(dict.fromkeys((*step.spellings, *map(snake, step.spellings)))))
+        if isinstance(step, Name)
+        else step
+        for step in path
+    )
+
+
+def _plant(node: Node, path: Path, test: Test, *, absent: bool) -> None:
+    """Grow the tree along a path. A missing ancestor counts as missing only where no choice was made."""
+    chosen = False
+    for depth, step in enumerate(path):
+        rest = path[depth:]
+        if isinstance(step, Deep):
+            node.deep.append((rest, test))
+            return
+        names = [one.spellings for one in rest if isinstance(one, Name)]
+        if absent and len(names) == len(rest) and (not chosen or len(rest) == 1):
+            node.gaps.append((tuple(names), test))
+            return
+        chosen = chosen or not isinstance(step, Name)
+        node = _child(node, step)
+    node.tests.append(test)
+
+
+def _child(node: Node, step: Name | Every | Where) -> Node:
+    if isinstance(step, Every):
+        node.every = node.every or Node()
+        return node.every
+    if isinstance(step, Name):
+        child = next((node.names[name] for name in step.spellings if name in node.names), Node())
+        for name in step.spellings:
+            node.names[name] = child
+        return child
+    child = Node()
+    for text in step.texts:
+        node.where.setdefault(step.field, {}).setdefault(text, []).append(child)
+    return child
+
+
+def _check(
+    row_id: str, about: Mapping[str, Json], when: Mapping[str, Json], sources: Mapping[str, Json]
+) -> None:
+    if when.get("op") not in _FACTS_ONLY:
+        raise Mistake(f"{row_id}: no op is called '{when.get('op')}'")
+    if not isinstance(about.get("feature"), str) or not isinstance(about.get("seen"), str):
+        raise Mistake(f"{row_id} must say its feature and when its sources were seen")
+    for source in _texts(about.get("sources"), f"{row_id}.sources"):
+        if source not in sources:
+            raise Mistake(f"{row_id}: no source of this file is called {source}")
+
+
+def _row(row_id: str, about: Mapping[str, Json]) -> Row:
+    known = {signal.value for signal in Signal}
+    signals = _texts(about.get("signals"), f"{row_id}.signals")
+    if not signals or not known.issuperset(signals):
+        raise Mistake(f"{row_id}: its signals must be some of {', '.join(sorted(known))}")
+    models = about.get("models")
+    paths = [parse_path(text) for text in _texts(_object(about.get("when"), row_id).get("at"), row_id)]
+    return Row(
+        id=row_id,
+        feature=str(about["feature"]),
+        signals=tuple(Signal(signal) for signal in signals),
+        providers=frozenset(_texts(about.get("providers", []), f"{row_id}.providers")),
+        models=re.compile(str(models)) if models is not None else None,
+        roots=frozenset(name for path in paths for name in _first(path)),
+        undo=tuple(_undos(row_id, about)),
+    )
+
+
+def _first(path: Path) -> Iterator[str]:
+    if path and isinstance(path[0], Name):
+        yield from {name: None for one in path[0].spellings for name in (one, snake(one))}
+    else:
+        raise Mistake("a path of a row starts with a member's name")
+
+
+def _undos(row_id: str, about: Mapping[str, Json]) -> Iterator[Undo]:
+    for written_undo in _list(about.get("undo", []), f"{row_id}.undo"):
+        undo = _object(written_undo, f"{row_id}.undo")
+        if len({"set", "remove"} & undo.keys()) != 1 or ("set" in undo) != ("to" in undo):
+            raise Mistake(f"{row_id}: an undo is 'remove: WHAT' or 'set: WHAT, to: VALUE'")
+        op = "set" if "set" in undo else "remove"
+        target = str(undo[op])
+        path = () if target in ("match", "match_parent") else parse_path(target)
+        yield Undo(op, target, path, undo.get("to"))
+
+
+def _object(value: Json, where: str) -> Mapping[str, Json]:
+    if not isinstance(value, dict):
+        raise Mistake(f"{where} must be an object")
+    return value
+
+
+def _list(value: Json, where: str) -> Sequence[Json]:
+    if not isinstance(value, list):
+        raise Mistake(f"{where} must be a list")
+    return value
+
+
+def _texts(value: Json, where: str) -> Sequence[str]:
+    return [str(item) for item in _list(value, where)]

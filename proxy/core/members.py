@@ -1,0 +1,311 @@
+"""compiled tables: which members a body may have at every depth, and what each is
+
+A table is closed: a member that it does not name is reported, a value of a kind that it does not
+name is refused, so that nothing below a known member escapes judgement. Subtrees marked `open`
+(tool schemas, tool inputs, metadata) take anything. Tables are compiled once; reading a body builds
+no object for what is in order.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from proxy.core.errors import Mistake, Unreadable
+from proxy.core.json_path import snake
+from proxy.core.values import Json, Pointer
+
+CLASSES = ("content", "neutral", "effect", "reference", "routing")
+"""What a member is: `effect` has rows in the effect tables, `reference` names a model and is read by
+the dialect, `routing` can change who serves and no rule judges it, so it is refused."""
+
+_FINE, _TEXT, _OBJECT, _ENTRIES, _ITEMS = range(5)
+_SCALARS: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), "boolean": (bool,)}
+_KINDS_IN_WORDS: Mapping[type, str] = {
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+    list: "an array",
+    dict: "an object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What a reading found: where members stand that the table does not know, outermost first."""
+
+    unknown: tuple[Pointer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What may stand in one place: an action per Python type; a type without one is refused."""
+
+    judgement: str
+    words: str
+    actions: dict[type, int]
+    values: frozenset[str] | None = None
+    shape: Shape | None = None
+    item: Slot | None = None
+    entry: Slot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A closed object. `folded` finds the known name that a strange one resembles.
+
+    `twins` maps a second spelling to the first, where an API takes both.
+    """
+
+    name: str
+    slots: dict[str, Slot] = field(default_factory=dict, repr=False)
+    folded: dict[str, str] = field(default_factory=dict, repr=False)
+    twins: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberTables:
+    """Every table by its name, such as `openai.chat`."""
+
+    tables: Mapping[str, Shape]
+
+    def table(self, name: str) -> Shape:
+        """The table of that name; KeyError when there is none, which is a fault of ours."""
+        return self.tables[name]
+
+    def read(self, name: str, body: Json) -> Members:
+        """Read a body by the table of that name; see `read_members`."""
+        return read_members(self.tables[name], body)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read_members(table: Shape, body: Json) -> Members:
+    """Hold a body against its table and tell which of its members are unknown.
+
+    Raises `Unreadable`: wrong_type; unknown_value for a text that decides about data and is not in
+    the table; ambiguous_member for a name that other readers take for a known one, or for two
+    spellings of one member; routing_member.
+    """
+    if not isinstance(body, dict):
+        raise Unreadable("wrong_type", "The body must be a JSON object.")
+    unknown: list[Pointer] = []
+    _object(table, body, (), unknown)
+    return Members(tuple(unknown))
+
+
+def _object(shape: Shape, node: dict[str, Json], at: Pointer, unknown: list[Pointer]) -> None:
+    slots = shape.slots
+    for name, value in node.items():
+        slot = slots.get(name)
+        if slot is None:
+            _refuse_lookalike(shape, name, at)
+            unknown.append((*at, name))
+        elif (action := slot.actions.get(type(value))) != _FINE:
+            _look(slot, action, value, (*at, name), unknown)
+    if shape.twins and not shape.twins.keys().isdisjoint(node):
+        _refuse_twins(shape, node, at)
+
+
+def _look(slot: Slot, action: int | None, value: Json, at: Pointer, unknown: list[Pointer]) -> None:
+    """Follow what is not in order by its type alone."""
+    if action == _OBJECT:
+        assert slot.shape is not None
+        assert isinstance(value, dict)
+        _object(slot.shape, value, at, unknown)
+    elif action == _ITEMS:
+        assert slot.item is not None
+        assert isinstance(value, list)
+        _items(slot.item, value, at, unknown)
+    elif action == _TEXT:
+        assert slot.values is not None
+        if value not in slot.values:
+            raise _unknown_value(at)
+    elif action == _ENTRIES:
+        assert slot.entry is not None
+        assert isinstance(value, dict)
+        for name, below in value.items():
+            if (action := slot.entry.actions.get(type(below))) != _FINE:
+                _look(slot.entry, action, below, (*at, name), unknown)
+    else:
+        raise _refused(slot, value, at)
+
+
+def _items(item: Slot, values: list[Json], at: Pointer, unknown: list[Pointer]) -> None:
+    actions = item.actions
+    if len(values) > 64 and all(actions.get(kind) == _FINE for kind in set(map(type, values))):
+        return
+    for index, value in enumerate(values):
+        if (action := actions.get(type(value))) != _FINE:
+            _look(item, action, value, (*at, index), unknown)
+
+
+def spelled(at: Pointer) -> str:
+    """A pointer as people write it: `messages[0].content`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)
+    return text.removeprefix(".")
+
+
+def _refused(slot: Slot, value: Json, at: Pointer) -> Unreadable:
+    where = spelled(at)
+    if slot.judgement == "routing":
+        detail = f"{where} can change who serves the request, and no rule judges it; leave it out."
+        return Unreadable("routing_member", detail, param=where)
+    got = _KINDS_IN_WORDS[type(value)]
+    return Unreadable("wrong_type", f"{where} must be {slot.words}, not {got}.", param=where)
+
+
+def _unknown_value(at: Pointer) -> Unreadable:
+    where = spelled(at)
+    detail = f"{where} has a value that the proxy's tables do not know, so nobody has judged it."
+    return Unreadable("unknown_value", detail, param=where)
+
+
+def _refuse_lookalike(shape: Shape, name: str, at: Pointer) -> None:
+    known = shape.folded.get(fold(name))
+    if known is not None:
+        where = spelled((*at, known))
+        detail = f"A member is spelled almost like {where}; spell it exactly so, or leave it out."
+        raise Unreadable("ambiguous_member", detail, param=where)
+
+
+def _refuse_twins(shape: Shape, node: dict[str, Json], at: Pointer) -> None:
+    for second, first in shape.twins.items():
+        if second in node and first in node:
+            where = spelled((*at, first))
+            detail = f"{where} is there in two spellings, {first} and {second}; send one of them."
+            raise Unreadable("ambiguous_member", detail, param=where)
+
+
+def fold(name: str) -> str:
+    """What is left of a name for the most lenient reader: letters and digits, without case.
+
+    Go's decoder ignores case; others normalise, cut at NUL, or take `_` and `-` as nothing.
+    """
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(filter(str.isalnum, plain))
+
+
+# -- compiling -------------------------------------------------------------------------------------
+
+
+def compile_members(*files: Json) -> MemberTables:
+    """Compile the parsed files of `tables/members/`; raises `Mistake` for what they get wrong."""
+    tables: dict[str, Shape] = {}
+    for file in files:
+        top = _expect(file, dict, "a member table file")
+        shapes = _Compiler(_expect(top.get("shapes"), dict, "shapes"), top.get("spelling") == "proto")
+        for name, about in _expect(top.get("tables"), dict, "tables").items():
+            if name in tables:
+                raise Mistake(f"the member table {name} is there twice")
+            root = _expect(_expect(about, dict, name).get("root"), str, f"{name}.root")
+            tables[name] = shapes.shape(root)
+    return MemberTables(tables)
+
+
+T = TypeVar("T")
+
+
+def _expect(value: Json, kind: type[T], where: str) -> T:
+    if not isinstance(value, kind):
+        raise Mistake(f"{where} must be a {kind.__name__}")
+    return value
+
+
+class _Compiler:
+    """Compiles the shapes of one file, each once, so that recursive ones end in themselves."""
+
+    def __init__(self, written: Mapping[str, Json], both_spellings: bool) -> None:
+        self._written = written
+        self._both_spellings = both_spellings
+        self._done: dict[str, Shape] = {}
+
+    def shape(self, name: str) -> Shape:
+        if name in self._done:
+            return self._done[name]
+        if name not in self._written:
+            raise Mistake(f"no shape is called {name}")
+        shape = self._done[name] = Shape(name)
+        written = _expect(self._written[name], dict, name)
+        values = _values(written, name)
+        for member, text in _members(written, name).items():
+            shape.slots[member] = self._slot(text, values.get(member), f"{name}.{member}")
+        for member in list(shape.slots):
+            shape.folded[fold(member)] = member
+            second = snake(member)
+            if self._both_spellings and second != member:
+                shape.slots[second] = shape.slots[member]
+                shape.twins[second] = member
+        return shape
+
+    def _slot(self, text: str, values: frozenset[str] | None, where: str) -> Slot:
+        judgement, _, kinds = text.partition(" ")
+        if judgement not in CLASSES:
+            raise Mistake(f"{where} is not judged: {judgement} is none of {', '.join(CLASSES)}")
+        if judgement == "routing":
+            return Slot(judgement, "absent", {})
+        return self._kinds(kinds.strip(), judgement, values, where)
+
+    def _kinds(self, text: str, judgement: str, values: frozenset[str] | None, where: str) -> Slot:
+        actions: dict[type, int] = {} if text.endswith("!") else {type(None): _FINE}
+        shape = item = entry = None
+        for kind in _alternatives(text.removesuffix("!")):
+            if kind == "open":
+                actions.update(dict.fromkeys((*_KINDS_IN_WORDS,), _FINE))
+            elif kind in _SCALARS:
+                checked = values is not None and kind == "string"
+                actions.update(dict.fromkeys(_SCALARS[kind], _TEXT if checked else _FINE))
+            elif kind[0] + kind[-1] == "[]":
+                actions[list], item = _ITEMS, self._kinds(kind[1:-1], judgement, values, where)
+            elif kind[0] + kind[-1] == "{}":
+                actions[dict], entry = _ENTRIES, self._kinds(kind[1:-1], judgement, values, where)
+            elif kind != "null":
+                actions[dict], shape = _OBJECT, self.shape(kind)
+        return Slot(judgement, _words(actions), actions, values, shape, item, entry)
+
+
+def _alternatives(text: str) -> list[str]:
+    """Split at the bars that stand in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if character == "|" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if "" in parts or depth:
+        raise Mistake(f"'{text}' is no kind of value")
+    return parts
+
+
+def _members(written: Mapping[str, Json], name: str) -> dict[str, str]:
+    members = {
+        member: _expect(text, str, f"{name}.{member}")
+        for member, text in _expect(written.get("members", {}), dict, f"{name}.members").items()
+    }
+    for member, about in _expect(written.get("added", {}), dict, f"{name}.added").items():
+        where = f"{name}.{member}"
+        members[member] = _expect(_expect(about, dict, where).get("is"), str, where)
+        _expect(_expect(about, dict, where).get("where"), str, f"{where}.where")
+    return members
+
+
+def _values(written: Mapping[str, Json], name: str) -> dict[str, frozenset[str]]:
+    values: dict[str, set[str]] = {}
+    for member, known in _expect(written.get("values", {}), dict, f"{name}.values").items():
+        values[member] = {_expect(value, str, f"{name}.{member}") for value in _expect(known, list, name)}
+    for member, more in _expect(written.get("added_values", {}), dict, f"{name}.added_values").items():
+        values.setdefault(member, set()).update(_expect(more, dict, f"{name}.{member}"))
+    return {member: frozenset(known) for member, known in values.items()}
+
+
+def _words(actions: Mapping[type, int]) -> str:
+    words = dict.fromkeys(words for kind, words in _KINDS_IN_WORDS.items() if kind in actions)
+    if len(words) > 1:
+        words.pop("null", None)
+    return " or ".join(words)
