@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.core.dialects.base import Common, Tables, unknown_model
-from proxy.core.dialects.reading import bodiless, is_streamed, read_json, references, require_no_body
+from proxy.core.dialects.reading import bodiless, call_in_body, require_no_body
 from proxy.core.dialects.replies import extension, json_reply, refusal_reply
 from proxy.core.tap import ANTHROPIC, Tap, body_tap, event_tap
 from proxy.core.values import Call, Endpoint, Json, Match, RawRequest, Refusal, Reply, Route
@@ -65,19 +65,10 @@ class Anthropic(Common):
 
     def read(self, raw: RawRequest, match: Match, tables: Tables) -> Call:
         """What the request asks for; raises `Unreadable`."""
-        endpoint = match.endpoint
-        if not endpoint.members:
+        if not match.endpoint.members:
             require_no_body(raw)
             return bodiless(match)
-        body, effects = read_json(raw, match, tables)
-        return Call(
-            operation=endpoint.operation,
-            dialect=self.name,
-            models=references(body),
-            stream=is_streamed(body),
-            effects=effects,
-            agent=tables.headers.agent(raw.headers),
-        )
+        return call_in_body(raw, match, tables)
 
     def refuse(self, refusal: Refusal) -> Reply:
         """An error as `anthropic.APIStatusError` reads it; `error_code` is our reason code."""

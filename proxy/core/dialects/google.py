@@ -16,10 +16,9 @@ from typing_extensions import override
 from proxy.core.dialects.base import Common, Tables, unknown_model
 from proxy.core.dialects.reading import (
     bodiless,
-    is_streamed,
+    call_in_body,
     path_model,
     read_json,
-    references,
     require_no_body,
 )
 from proxy.core.dialects.replies import json_reply, refusal_reply
@@ -109,10 +108,10 @@ class Google(Common):
         if operation == _STREAM and "alt=sse" not in raw.query.split("&"):
             words = "Streams come as server-sent events here: add ?alt=sse, as the SDKs do."
             raise Unreadable("bad_request_target", words)
+        if operation == "interactions":
+            return call_in_body(raw, match, tables)
         body, effects = read_json(raw, match, tables)
         agent = tables.headers.agent(raw.headers)
-        if operation == "interactions":
-            return Call(operation, self.name, references(body), is_streamed(body), effects, agent=agent)
         return _call(match, tuple(_repeats(body, match.model)), effects, agent)
 
     @override

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.core.dialects.base import Common, Tables
-from proxy.core.dialects.reading import read_json, references
+from proxy.core.dialects.reading import call_in_body
 from proxy.core.dialects.replies import extension, json_reply, refusal_reply
 from proxy.core.tap import Tap, body_tap
 from proxy.core.values import Call, Endpoint, Json, Match, RawRequest, Refusal, Reply, Route
@@ -23,15 +23,7 @@ class Opper(Common):
 
     def read(self, raw: RawRequest, match: Match, tables: Tables) -> Call:
         """What the request asks for; raises `Unreadable`."""
-        body, effects = read_json(raw, match, tables)
-        return Call(
-            operation=match.endpoint.operation,
-            dialect=self.name,
-            models=references(body),
-            stream=False,
-            effects=effects,
-            agent=tables.headers.agent(raw.headers),
-        )
+        return call_in_body(raw, match, tables)
 
     def refuse(self, refusal: Refusal) -> Reply:
         """An error in the form of Opper's native API: `code`, `message`, `details`."""

@@ -65,23 +65,41 @@ def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, 
     return body, unknown_members(found.unknown) + effects
 
 
-def references(body: Mapping[str, Json]) -> tuple[str, ...]:
-    """Every model that a body in the OpenAI or Anthropic manner names, the main one first.
+def references(body: Mapping[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer, ...]]:
+    """Every model that a body in the OpenAI or Anthropic manner names, and where all but the first stand.
 
-    A missing or null model reads as "", which no policy lets pass. Models within tools count: the
-    tool would send the content to them.
+    The main one comes first; a missing or null one reads as "", which no policy lets pass. Models
+    within tools count: the tool would send the content to them.
     """
     found = [_model(body.get("model"), "model")]
+    places: list[Pointer] = []
     fallbacks = body.get("fallback_models")
-    if fallbacks is not None:
-        if not isinstance(fallbacks, list):
-            raise Unreadable("wrong_type", "fallback_models must be a list.", param="fallback_models")
-        found += [_model(item, "fallback_models") for item in fallbacks]
+    if fallbacks is not None and not isinstance(fallbacks, list):
+        raise Unreadable("wrong_type", "fallback_models must be a list.", param="fallback_models")
+    for index, item in enumerate(fallbacks or ()):
+        found.append(_model(item, "fallback_models"))
+        places.append(("fallback_models", index))
     tools = body.get("tools")
-    for tool in tools if isinstance(tools, list) else ():
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         if isinstance(tool, dict) and tool.get("model") is not None:
             found.append(_model(tool["model"], "tools.model"))
-    return tuple(found)
+            places.append(("tools", index, "model"))
+    return tuple(found), tuple(places)
+
+
+def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:
+    """The call of an endpoint whose body names its models; raises `Unreadable`."""
+    body, effects = read_json(raw, match, tables)
+    models, places = references(body)
+    return Call(
+        operation=match.endpoint.operation,
+        dialect=match.endpoint.dialect,
+        models=models,
+        stream=is_streamed(body),
+        effects=effects,
+        agent=tables.headers.agent(raw.headers),
+        fallbacks_at=places,
+    )
 
 
 def _model(value: Json, where: str) -> str:

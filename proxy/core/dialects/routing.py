@@ -81,16 +81,6 @@ def match(raw: RawRequest) -> Match | None:
     return found
 
 
-def voice(raw: RawRequest) -> Dialect:
-    """The dialect in which to refuse a request that matches nothing; never raises."""
-    names = {name.lower() for name, _ in raw.headers}
-    if b"anthropic-version" in names or "/v1/messages" in raw.path:
-        return _BY_NAME["anthropic"]
-    if b"x-goog-api-key" in names or "/v1beta/" in raw.path or "key=" in raw.query:
-        return _BY_NAME["google"]
-    return _BY_NAME["opper"] if raw.path.startswith("/v3/images") else DIALECTS[0]
-
-
 def _find(raw: RawRequest, path: str, *, session: str) -> Match | None:
     endpoints = _EXACT.get(path)
     if endpoints is not None:

@@ -76,7 +76,7 @@ def _effects() -> Any:
     ]
     return {
         "sources": {"here": {"url": "https://example.test/", "title": "a test", "seen": "2026-11-22"}},
-        "endpoints": {name: {"dialect": name.partition(".")[0], "paths": []} for name in tables},
+        "endpoints": {name: {"dialects": [name.partition(".")[0]], "paths": []} for name in tables},
         "rows": {
             "test.stored": {
                 "feature": "what is kept",

@@ -44,7 +44,9 @@ def test_every_model_is_read_the_main_one_first():
         "fallback_models": ["c/d", "e"],
         "tools": [{"type": "image_generation", "model": "f/g"}],
     }
-    assert read(body).models == ("a/b", "c/d", "e", "f/g")
+    call = read(body)
+    assert call.models == ("a/b", "c/d", "e", "f/g")
+    assert call.fallbacks_at == (("fallback_models", 0), ("fallback_models", 1), ("tools", 0, "model"))
 
 
 @pytest.mark.parametrize("body", [{}, {"model": None}, {"model": ""}])

@@ -279,21 +279,6 @@ def test_whatever_is_forwarded_came_by_a_path_that_nobody_reads_otherwise(path):
         assert not {"", ".", ".."} & set(path.split("/")[1:])
 
 
-@pytest.mark.parametrize(
-    ("target", "headers", "name"),
-    [
-        ("/v1/messages/batches", (), "anthropic"),
-        ("/v1/files", ANTHROPIC, "anthropic"),
-        ("/v1/files", GOOGLE, "google"),
-        ("/v1beta/files", (), "google"),
-        ("/v3/images/models", (), "opper"),
-        ("/nothing", (), "openai"),
-    ],
-)
-def test_an_unknown_path_is_refused_in_the_words_of_whoever_seems_to_ask(target, headers, name):
-    assert routing.voice(raw("POST", target, headers)).name == name
-
-
 def test_every_endpoint_can_be_reached_and_belongs_to_its_dialect():
     for dialect in DIALECTS:
         for endpoint in dialect.endpoints:
