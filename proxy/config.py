@@ -10,15 +10,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from proxy import environment
 from proxy.core import strict_yaml
 from proxy.core.errors import Mistake, Mistakes
 from proxy.core.nearest import did_you_mean
+from proxy.journal.settings import JournalSettings
 from proxy.private_files import secret_from_environment, secret_from_file
 from proxy.settings import (
     AdminSettings,
@@ -34,6 +36,7 @@ from proxy.settings import (
     ProjectKey,
     Section,
 )
+from proxy.sinks import SINKS
 from proxy.spellings import Duration, FilePath
 
 CONFIG_VARIABLE = "RINGFENCE_CONFIG"
@@ -53,6 +56,35 @@ _MESSAGES = {
 }
 
 
+class SinkChoice(Section):
+    """Where audit records are mirrored to; null is nowhere."""
+
+    def wanted(self) -> dict[str, Section]:
+        """The settings of every sink that is set, by the sink's name."""
+        named = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: settings for name, settings in named if settings is not None}
+
+
+def _sink_field(settings: type[Section]) -> FieldInfo:
+    return FieldInfo(
+        default=None,
+        description=(settings.__doc__ or "").strip().splitlines()[0],
+        examples=[settings.model_construct().model_dump(mode="json")],
+    )
+
+
+if TYPE_CHECKING:
+    Sinks = SinkChoice
+else:
+    # One field for each member of SINKS, so that a new sink has settings without an edit here.
+    Sinks = create_model(
+        "Sinks",
+        __base__=SinkChoice,
+        __doc__=SinkChoice.__doc__,
+        **{kind.name: (kind.Settings | None, _sink_field(kind.Settings)) for kind in SINKS},
+    )
+
+
 class Settings(Section):
     """Everything that an operator can set."""
 
@@ -68,6 +100,8 @@ class Settings(Section):
     policies: PolicySettings = Field(default_factory=PolicySettings)
     attestations: AttestationSettings = Field(default_factory=AttestationSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
+    audit: JournalSettings = Field(default_factory=JournalSettings)
+    sinks: Sinks = Field(default_factory=Sinks)
     logs: LogSettings = Field(default_factory=LogSettings)
     limits: dict[Scope, Limit] = Field(
         {},
@@ -243,8 +277,9 @@ def _names_at(at: Sequence[str | int]) -> list[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             about = model.model_fields.get(str(name))
             model = about.annotation if about is not None else None
-        else:
-            model = get_args(model)[-1] if get_args(model) else None
+        if not isinstance(model, type):
+            inner = [each for each in get_args(model) if each is not type(None)]
+            model = inner[-1] if inner else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 

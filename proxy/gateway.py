@@ -51,7 +51,11 @@ class UpstreamReply:
     __slots__ = ("_connection", "_gateway", "_payload", "_reusable", "headers", "status")
 
     def __init__(
-        self, gateway: Gateway, connection: ResponseHandler, message: RawResponseMessage, payload: StreamReader
+        self,
+        gateway: Gateway,
+        connection: ResponseHandler,
+        message: RawResponseMessage,
+        payload: StreamReader,
     ) -> None:
         self._gateway = gateway
         self._connection: ResponseHandler | None = connection
@@ -122,8 +126,7 @@ class Gateway:
         `approval` can only come from `decide`, `receipt` only from the journal: together they are
         the right to send.
         """
-        if not (isinstance(approval, Approval) and isinstance(receipt, Receipt)):
-            raise TypeError("nothing is sent without an approval and a receipt")
+        _must_be_entitled(approval, receipt)
         return await self._exchange(request, self._head(request, key))
 
     async def _exchange(self, request: UpstreamRequest, head: bytes) -> UpstreamReply:
@@ -143,7 +146,8 @@ class Gateway:
 
     def _head(self, request: UpstreamRequest, key: bytes) -> bytes:
         lines = [
-            b"%s %s%s HTTP/1.1" % (request.method.encode("ascii"), self._prefix, request.target.encode("ascii")),
+            b"%s %s%s HTTP/1.1"
+            % (request.method.encode("ascii"), self._prefix, request.target.encode("ascii")),
             b"Host: " + self._authority,
             b"Authorization: Bearer " + key,
         ]
@@ -258,6 +262,12 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _must_be_entitled(approval: object, receipt: object) -> None:
+    """Types are no wall at run time: look once more that both rights are what they claim to be."""
+    if not (isinstance(approval, Approval) and isinstance(receipt, Receipt)):
+        raise TypeError("nothing is sent without an approval and a receipt")
 
 
 def _is_local_name(host: str) -> bool:

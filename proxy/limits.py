@@ -15,6 +15,12 @@ from proxy.core.values import Caller, Usage
 
 _MINUTE = 60.0
 _MICRO = 1_000_000
+_WORDS = {
+    "requests": "requests per minute",
+    "tokens": "tokens per minute",
+    "streams": "streams at a time",
+    "spend": "US dollars per month",
+}
 
 
 class Limit(Protocol):
@@ -40,6 +46,13 @@ class Limited:
     scope: str
     limit: int
     retry_after: int
+
+    def sentence(self) -> str:
+        """What is used up and when to come back, in words for the sender."""
+        return (
+            f"The limit of {self.limit} {_WORDS[self.what]} for this {self.scope.partition(':')[0]} is used up. "
+            f"Try again in {self.retry_after} s."
+        )
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Rate-limit header fields in OpenAI's spelling."""
@@ -84,34 +97,38 @@ class Meter:
     streams: int = 0
     month: str = ""
     spent: int = 0
+    elsewhere: int = 0
     alerted: bool = False
 
-    def refuses(self, now: float, month: str, *, stream: bool) -> Limited | None:
+    def refuses(self, now: float, month: str) -> Limited | None:
         """The first limit that is used up, or None."""
         for what, bucket in (("requests", self.requests), ("tokens", self.tokens)):
             if bucket is not None and (wait := bucket.wait(now)) > 0:
                 return Limited(what, self.scope, bucket.capacity, math.ceil(wait))
-        streams = self.limit.concurrent_streams
-        if stream and streams is not None and self.streams >= streams:
-            return Limited("streams", self.scope, streams, 1)
         budget = self.limit.monthly_spend_usd
         if budget is not None and self.spent_in(month) >= budget * _MICRO:
             return Limited("spend", self.scope, int(budget), 3600)
         return None
 
+    def refuses_stream(self) -> Limited | None:
+        """The limit on streams when it is used up, or None."""
+        most = self.limit.concurrent_streams
+        return None if most is None or self.streams < most else Limited("streams", self.scope, most, 1)
+
     def spent_in(self, month: str) -> int:
-        """Spend in the given month, in millionths of a US dollar."""
+        """Spend of all workers in the given month, in millionths of a US dollar."""
         if month != self.month:
-            self.month, self.spent, self.alerted = month, 0, False
-        return self.spent
+            self.month, self.spent, self.elsewhere, self.alerted = month, 0, 0, False
+        return self.spent + self.elsewhere
 
     def charge(self, usage: Usage, month: str) -> bool:
         """Add what a reply reported; True when this crosses the soft alert."""
         if self.tokens is not None:
             self.tokens.take((usage.tokens_in or 0) + (usage.tokens_out or 0))
-        self.spent = self.spent_in(month) + (usage.cost_microusd or 0)
+        total = self.spent_in(month) + (usage.cost_microusd or 0)
+        self.spent += usage.cost_microusd or 0
         budget = self.limit.monthly_spend_usd
-        if budget is None or self.alerted or self.spent < budget * _MICRO * self.limit.soft_alert:
+        if budget is None or self.alerted or total < budget * _MICRO * self.limit.soft_alert:
             return False
         self.alerted = True
         return True
@@ -122,8 +139,18 @@ class Lease:
     """The right to one request; settle it exactly once."""
 
     meters: tuple[Meter, ...]
-    stream: bool
+    streams: bool = False
     _open: bool = field(default=True)
+
+    def begin_stream(self) -> Limited | None:
+        """Count an open stream, or name the limit that stands in its way."""
+        for meter in self.meters:
+            if limited := meter.refuses_stream():
+                return limited
+        self.streams = True
+        for meter in self.meters:
+            meter.streams += 1
+        return None
 
     def settle(self, usage: Usage, month: str) -> list[str]:
         """Give the stream back and charge the usage; the scopes whose soft alert this crossed."""
@@ -132,7 +159,7 @@ class Lease:
         self._open = False
         crossed = []
         for meter in self.meters:
-            meter.streams -= self.stream
+            meter.streams -= self.streams
             if meter.charge(usage, month):
                 crossed.append(meter.scope)
         return crossed
@@ -145,23 +172,34 @@ class Limits:
         self._limits = limits
         self._meters: dict[str, Meter] = {}
 
-    def admit(self, caller: Caller, now: float, month: str, *, stream: bool) -> Lease | Limited:
+    def admit(self, caller: Caller, now: float, month: str) -> Lease | Limited:
         """A lease for one request, or the limit that stands in its way. Nothing is used up by a no."""
         meters = tuple(self._of(caller, now))
         for meter in meters:
-            if limited := meter.refuses(now, month, stream=stream):
+            if limited := meter.refuses(now, month):
                 return limited
         for meter in meters:
             if meter.requests is not None:
                 meter.requests.take(1)
-            meter.streams += stream
-        return Lease(meters, stream)
+        return Lease(meters)
 
     def restore(self, scope: str, month: str, spent_microusd: int) -> None:
-        """Take over what the audit log says was spent before this process started."""
+        """Take over what this worker spent before it was started anew."""
         if scope in self._limits:
             meter = self._meter(scope, 0.0)
-            meter.spent = meter.spent_in(month) + spent_microusd
+            meter.spent_in(month)
+            meter.spent += spent_microusd
+
+    def elsewhere(self, month: str, spent_microusd: Mapping[str, int]) -> None:
+        """Learn what the other workers have spent, by scope."""
+        for scope in self._limits:
+            meter = self._meter(scope, 0.0)
+            meter.spent_in(month)
+            meter.elsewhere = spent_microusd.get(scope, 0)
+
+    def spent(self, month: str) -> dict[str, int]:
+        """What this worker has spent in a month, by scope, in millionths of a US dollar."""
+        return {scope: meter.spent for scope, meter in self._meters.items() if meter.month == month}
 
     def _of(self, caller: Caller, now: float) -> Iterator[Meter]:
         if not self._limits:

@@ -58,14 +58,10 @@ class Relay:
             if passed := self._scrubber.feed(chunk):
                 return passed
 
-    def abandon(self) -> None:
-        """The client has left: stop the gateway at once and say so."""
-        self._end("client_gone")
+    def abandon(self, end: str) -> None:
+        """Nobody reads on: stop the gateway at once, and say why with a word of the outcome record."""
+        self._end(end)
         self._reply.close()
-
-    def close(self) -> None:
-        """Let go of the connection; an answer that was not read to its end counts as abandoned."""
-        self.abandon()
 
     def _finish(self) -> bytes:
         self._end("complete")

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from typing_extensions import override
 
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import RawRequest, Reply
@@ -70,6 +71,7 @@ class Connection(RequestHandler):
         super().__init__(manager, **options)
         self._front = manager
 
+    @override
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -84,10 +86,16 @@ class Connection(RequestHandler):
             raise ConnectionError("the answer had begun")
         return _closing(reply)
 
+    @override
     def log_exception(self, *args: Any, **kwargs: Any) -> None:
         """Count the fault by the kind of its exception; its text may quote the request."""
         del args
         self._front.pipeline.fault(kwargs.get("exc_info"))
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being answered; a body that is still coming has to be let in."""
+        if not self._request_in_progress:
+            self.close()
 
 
 class Front(web.Server):
@@ -95,7 +103,7 @@ class Front(web.Server):
 
     def __init__(self, pipeline: Pipeline, settings: ListenSettings) -> None:
         super().__init__(
-            self._answer,
+            self._count,
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
@@ -108,12 +116,28 @@ class Front(web.Server):
         self.pipeline = pipeline
         self.budget = BodyBudget(settings.body_budget_bytes)
         self.draining = False
+        self.cutting = False
+        self.busy = 0
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
 
+    @override
     def __call__(self) -> RequestHandler:
         """One protocol object per accepted connection."""
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def stop_listening_to_idle(self) -> None:
+        """Close the connections on which nothing is being answered; the others close when they end."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.close_if_idle()
+
+    async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.busy += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self.busy -= 1
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = _head(request)
@@ -131,7 +155,7 @@ class Front(web.Server):
             self.budget.release(len(body) or len(raw.body))
         if isinstance(answer, Reply):
             return self._whole(answer)
-        return await _relay(request, answer, closing=self.draining)
+        return await self._relay(request, answer)
 
     def _turn_away(self, request: web.BaseRequest) -> str | None:
         """A reason to refuse that the head alone gives, before the body is read."""
@@ -143,9 +167,9 @@ class Front(web.Server):
             return "unknown_host"
         if (request.content_length or 0) > self._settings.max_body_bytes:
             return "body_too_large"
-        if self.draining or len(self.connections) > self._settings.max_connections:
+        if self.draining or len(self._connections) > self._settings.max_connections:
             return "overloaded"
-        return None if self.pipeline.accepting() else "overloaded"
+        return self.pipeline.overload()
 
     async def _with_body(self, request: web.BaseRequest, raw: RawRequest, body: bytearray) -> RawRequest:
         content = request.content
@@ -173,6 +197,26 @@ class Front(web.Server):
         except RequestPayloadError:
             raise Turned("bad_request_body") from None
 
+    async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
+        """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
+        answer = web.StreamResponse(status=relay.status)
+        for name, value in relay.headers:
+            answer.headers.add(name, value)
+        answer.headers["Server"] = _SERVER_NAME
+        if self.draining:
+            answer.force_close()
+        try:
+            await answer.prepare(request)
+            while chunk := await relay.read():
+                await answer.write(chunk)
+            await answer.write_eof()
+        except UpstreamFailure:
+            _cut(request)
+        except BaseException:
+            relay.abandon("shutdown" if self.cutting else "client_gone")
+            raise
+        return answer
+
     def _whole(self, reply: Reply) -> web.StreamResponse:
         return _closing(reply) if self.draining else _response(reply)
 
@@ -191,29 +235,6 @@ def _response(reply: Reply) -> web.Response:
 def _closing(reply: Reply) -> web.Response:
     answer = _response(reply)
     answer.force_close()
-    return answer
-
-
-async def _relay(request: web.BaseRequest, relay: Relay, *, closing: bool) -> web.StreamResponse:
-    """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
-    answer = web.StreamResponse(status=relay.status)
-    for name, value in relay.headers:
-        answer.headers.add(name, value)
-    answer.headers["Server"] = _SERVER_NAME
-    if closing:
-        answer.force_close()
-    try:
-        await answer.prepare(request)
-        while chunk := await relay.read():
-            await answer.write(chunk)
-        await answer.write_eof()
-    except UpstreamFailure:
-        _cut(request)
-    except (asyncio.CancelledError, ConnectionError):
-        relay.abandon()
-        raise
-    finally:
-        relay.close()
     return answer
 
 

@@ -48,7 +48,9 @@ async def _request(reader: asyncio.StreamReader, kept: bytearray) -> bool:
     return True
 
 
-async def _play(script: Sequence[Step], scripted: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _play(
+    script: Sequence[Step], scripted: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     kept = bytearray()
     scripted.received.append(kept)
     if not await _request(reader, kept):

@@ -18,14 +18,14 @@ class Allowed:
     soft_alert: float = 0.8
 
 
-def lease(limits: Limits, now: float = 0.0, month: str = MONTH, *, stream: bool = False) -> Lease:
-    admitted = limits.admit(CALLER, now, month, stream=stream)
+def lease(limits: Limits, now: float = 0.0, month: str = MONTH) -> Lease:
+    admitted = limits.admit(CALLER, now, month)
     assert isinstance(admitted, Lease)
     return admitted
 
 
-def limited(limits: Limits, now: float = 0.0, month: str = MONTH, *, stream: bool = False) -> Limited:
-    refused = limits.admit(CALLER, now, month, stream=stream)
+def limited(limits: Limits, now: float = 0.0, month: str = MONTH) -> Limited:
+    refused = limits.admit(CALLER, now, month)
     assert isinstance(refused, Limited)
     return refused
 
@@ -47,7 +47,9 @@ def test_requests_beyond_a_minutes_allowance_wait_for_the_bucket_to_fill() -> No
 
 
 def test_a_refused_request_uses_nothing_up() -> None:
-    limits = Limits({"key:k1": Allowed(requests_per_minute=60), "project:web": Allowed(requests_per_minute=1)})
+    limits = Limits(
+        {"key:k1": Allowed(requests_per_minute=60), "project:web": Allowed(requests_per_minute=1)}
+    )
     lease(limits)
     for _ in range(500):
         assert limited(limits).scope == "project:web"
@@ -64,13 +66,15 @@ def test_tokens_are_charged_when_the_reply_reports_them() -> None:
 
 def test_streams_are_counted_while_open_and_given_back_once() -> None:
     limits = Limits({"project:web": Allowed(concurrent_streams=1)})
-    first = lease(limits, stream=True)
-    assert limited(limits, stream=True).what == "streams"
-    lease(limits, stream=False)
+    first, second = lease(limits), lease(limits)
+    assert first.begin_stream() is None
+    refused = second.begin_stream()
+    assert refused is not None and "1 streams at a time for this project" in refused.sentence()
+    second.settle(Usage(), MONTH)
     first.settle(Usage(), MONTH)
     first.settle(Usage(), MONTH)
-    lease(limits, stream=True)
-    assert limited(limits, stream=True).what == "streams"
+    assert lease(limits).begin_stream() is None
+    assert lease(limits).begin_stream() is not None
 
 
 def test_spend_alerts_once_below_the_budget_and_refuses_at_it_until_the_month_ends() -> None:
@@ -93,4 +97,4 @@ def test_another_caller_is_not_held_to_this_ones_limit() -> None:
     limits = Limits({"key:k1": Allowed(requests_per_minute=1)})
     lease(limits)
     limited(limits)
-    assert isinstance(limits.admit(Caller("acme", "web", "k2"), 0.0, MONTH, stream=False), Lease)
+    assert isinstance(limits.admit(Caller("acme", "web", "k2"), 0.0, MONTH), Lease)

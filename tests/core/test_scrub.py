@@ -18,7 +18,10 @@ def cut(data: bytes, at: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
 
 
-@given(st.lists(st.sampled_from([SECRET, b"op-", b"o", b"data: x\n\n", SECRET[:9]])), st.lists(st.integers(0, 500)))
+@given(
+    st.lists(st.sampled_from([SECRET, b"op-", b"o", b"data: x\n\n", SECRET[:9]])),
+    st.lists(st.integers(0, 500)),
+)
 def test_no_cut_lets_the_secret_through_and_nothing_else_changes(parts: list[bytes], at: list[int]) -> None:
     body = b"".join(parts)
     out = scrubbed(cut(body, at))

@@ -1,0 +1,29 @@
+"""`ringfence serve`: run the proxy"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from proxy.cli._settings import config_option
+from proxy.config import find_config, read_settings
+
+
+@click.command("serve")
+@config_option
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes; overrides the setting.")
+@click.option("--ports-file", type=click.Path(path_type=Path), help="Write the ports in use to this file.")
+def command(config: Path | None, workers: int | None, ports_file: Path | None) -> None:
+    """Serve clients until SIGTERM, then let open answers end.
+
+    SIGHUP looks at policies, attestations, keys and catalogue again; they are looked at twice a
+    second anyway. A second SIGTERM cuts what is still open.
+    """
+    from proxy.serving import serve
+
+    settings = read_settings(find_config(config, os.environ))
+    if workers is not None:
+        settings = settings.model_copy(update={"workers": workers})
+    serve(settings, ports_file)

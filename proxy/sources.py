@@ -1,0 +1,196 @@
+"""where the parts of a revision come from: files, each read again only when it has changed"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import orjson
+
+from proxy.catalogue_sync import bundled, read_kept
+from proxy.core import strict_yaml
+from proxy.core.attestations import Attestation, read_attestations
+from proxy.core.callers import CallerTable
+from proxy.core.catalog import Catalogue
+from proxy.core.errors import Mistake, Mistakes
+from proxy.core.places import Countries
+from proxy.core.policy import Policy, read_policies, with_waivers
+from proxy.core.strict_yaml import Document
+from proxy.core.values import RouteId
+from proxy.core.waivers import Waiver, read_waivers
+from proxy.keys import KeyFile
+
+T = TypeVar("T")
+
+
+class Source(Generic[T]):
+    """One part of a revision: `stamp` tells one state of its files from another, `read` reads them.
+
+    `digest` names the content that was read last.
+    """
+
+    def __init__(self, what: str, stamp: Callable[[], Hashable], read: Callable[[], tuple[T, str]]) -> None:
+        self.what = what
+        self.stamp = stamp
+        self._read = read
+        self._seen: Hashable = object()
+        self._value: T | None = None
+        self.digest = ""
+
+    def value(self) -> T:
+        """The part as its files have it now; raises `Mistakes` or `Mistake` and then keeps nothing."""
+        stamp = self.stamp()
+        if self._value is None or stamp != self._seen:
+            self._value, self.digest = self._read()
+            self._seen = stamp
+        return self._value
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """What an attestation file holds."""
+
+    attestations: tuple[Attestation, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+
+
+def policy_source(paths: Sequence[Path], countries: Countries) -> Source[tuple[Policy, ...]]:
+    """The policies of files and folders; none at all is a mistake, for it would look like a choice."""
+
+    def read() -> tuple[tuple[Policy, ...], str]:
+        files = policy_files(paths)
+        if not files:
+            shown = ", ".join(map(str, paths))
+            raise Mistakes([Mistake(f"there is no policy in {shown}; without one nothing is allowed")])
+        documents = [_document(file) for file in files]
+        return read_policies(documents, countries), _digest(documents)
+
+    return Source("policies", lambda: tuple(map(_stamp, policy_files(paths))), read)
+
+
+def policy_files(paths: Iterable[Path]) -> list[Path]:
+    """The policy files among files and folders: `*.yaml` but suites and attestations."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        found += [file for file in inside if file == path or _is_policy(file)]
+    return found
+
+
+def _is_policy(file: Path) -> bool:
+    return not file.stem.endswith("_test") and not file.stem.startswith("attestations")
+
+
+def contract_source(file: Path, countries: Countries) -> Source[Contracts]:
+    """Attestations and waivers; a missing file means none."""
+
+    def read() -> tuple[Contracts, str]:
+        if not file.exists():
+            return Contracts(), ""
+        document = _document(file)
+        found = Contracts(read_attestations(document, countries), read_waivers(document))
+        return found, _digest([document])
+
+    return Source("attestations", lambda: _stamp(file), read)
+
+
+def key_source(keys: KeyFile) -> Source[CallerTable]:
+    """The caller keys in force."""
+
+    def read() -> tuple[CallerTable, str]:
+        table = keys.load()
+        rows = sorted(f"{mark} {caller}" for mark, caller in table.entries.items())
+        return table, hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    return Source("keys", keys.stamp, read)
+
+
+def catalogue_source(data_dir: Path, base_url: str) -> Source[Catalogue]:
+    """The last good catalogue of this gateway, else the snapshot that ships with the product."""
+    file = data_dir / "catalogue" / "current.json"
+
+    def read() -> tuple[Catalogue, str]:
+        kept = read_kept(file)
+        same = kept is not None and kept.source.startswith(base_url.rstrip("/") + "/")
+        found = kept if kept is not None and same else bundled()
+        return found, f"{found.digest} {found.fetched_at.isoformat()}"
+
+    return Source("catalogue", lambda: _stamp(file), read)
+
+
+class Quarantine:
+    """Routes that the gateway served by another route than the approved one, until somebody clears them.
+
+    Kept in a file, so that every worker and every start sees the same; what cannot be written down
+    still holds in this process.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._file = data_dir / "quarantine.json"
+        self._here: frozenset[RouteId] = frozenset()
+
+    def add(self, route: RouteId) -> None:
+        """Take a route out of use."""
+        self._here |= {route}
+        routes = sorted(self._written() | self._here)
+        beside = self._file.with_suffix(".new")
+        try:
+            beside.write_bytes(orjson.dumps(routes))
+            beside.replace(self._file)
+        except OSError:
+            return
+
+    def clear(self) -> None:
+        """Put every route back into use."""
+        self._here = frozenset()
+        self._file.unlink(missing_ok=True)
+
+    def source(self) -> Source[frozenset[RouteId]]:
+        """The routes in quarantine, as a part of a revision."""
+
+        def read() -> tuple[frozenset[RouteId], str]:
+            found = self._written() | self._here
+            return found, ",".join(sorted(found))
+
+        return Source("quarantine", lambda: (_stamp(self._file), self._here), read)
+
+    def _written(self) -> frozenset[RouteId]:
+        try:
+            routes = orjson.loads(self._file.read_bytes())
+        except FileNotFoundError:
+            return frozenset()
+        except (OSError, ValueError):
+            raise Mistake(
+                f"{self._file} is not readable; `ringfence catalog release` makes it anew"
+            ) from None
+        return frozenset(RouteId(str(route)) for route in routes)
+
+
+def with_contracts(policies: tuple[Policy, ...], contracts: Contracts, file: Path) -> tuple[Policy, ...]:
+    """The policies with the waivers of the attestation file."""
+    return with_waivers(policies, contracts.waivers, str(file))
+
+
+def _document(file: Path) -> Document:
+    try:
+        return strict_yaml.load(file.read_bytes(), str(file))
+    except OSError as error:
+        raise Mistakes([Mistake(f"{file} cannot be read: {error.strerror}")]) from None
+
+
+def _stamp(file: Path) -> Hashable:
+    try:
+        status = file.stat()
+    except OSError as error:
+        return str(file), error.errno
+    return str(file), status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _digest(documents: Iterable[Document]) -> str:
+    hashed = hashlib.sha256()
+    for document in documents:
+        hashed.update(orjson.dumps(document.data, option=orjson.OPT_SORT_KEYS) + b"\n")
+    return hashed.hexdigest()

@@ -1,0 +1,36 @@
+"""one request's way through the pipeline: what is known of it so far"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.core.values import Call, Caller, Decision, Match, RawRequest
+from proxy.limits import Lease, Limited
+from proxy.revisions import Revision
+
+
+@dataclass(slots=True)
+class Visit:
+    """The notebook of one request; each step of the pipeline writes down what it found out.
+
+    `revision` is the only one that this request is judged by. `readable` is the request that was
+    read and judged: the raw one, but for a translation. `started`, `sent_at` and `first_byte` are
+    monotonic, in seconds, 0.0 for what has not happened.
+    """
+
+    rid: str
+    raw: RawRequest
+    revision: Revision
+    at: datetime
+    started: float
+    match: Match | None = None
+    caller: Caller | None = None
+    limited: Limited | None = None
+    lease: Lease | None = None
+    readable: RawRequest | None = None
+    call: Call | None = None
+    decision: Decision | None = None
+    in_mac: str = ""
+    sent_at: float = 0.0
+    first_byte: float = 0.0

@@ -1,0 +1,203 @@
+"""one worker process: start, listen, watch, drain"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from proxy import ids
+from proxy.core.errors import JournalUnavailable
+from proxy.logs import logger
+from proxy.wiring import Assembly
+
+_TICK = 0.05
+_SPEND_EVERY = 5.0
+_LAST_WORDS = 0.1
+# The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
+_SWITCH_SECONDS = 0.0005
+
+Listen = Callable[[Assembly], Awaitable[None]]
+
+
+class Worker:
+    """Runs an assembly until it is told to stop, then lets open answers end."""
+
+    def __init__(self, assembly: Assembly, *, refreshes: bool) -> None:
+        self._parts = assembly
+        self._refreshes = refreshes
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+        self._started = time.monotonic()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Everything but listening: a believable catalogue, the watches, the signals."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        parts = self._parts
+        parts.ledger.restore(parts.limits, _month())
+        if self._refreshes:
+            await self._refresh()
+            self._keep(self._refresh_often())
+        self._keep(parts.revisions.watch(parts.settings.reload_every))
+        self._keep(self._tick())
+        self._keep(self._exchange_spend())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: parts.revisions.look(again=True))
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Serve connections from a listening socket."""
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(self._parts.front, sock=sock, ssl=tls))
+
+    async def take(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Serve a connection that another process has accepted."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(self._parts.front, connection, ssl=tls)
+
+    def stop(self) -> None:
+        """Begin to drain; when told again, cut what is still open."""
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then drain and close the log."""
+        await self._stop.wait()
+        logger().info("draining", connections=len(self._parts.front.connections))
+        await self._drain()
+        await self._close()
+
+    async def _drain(self) -> None:
+        """No new connections, none kept alive; open answers may end until the deadline."""
+        front = self._parts.front
+        front.draining = True
+        for server in self._servers:
+            server.close()
+        front.stop_listening_to_idle()
+        waiting = asyncio.ensure_future(self._hurry.wait())
+        ending = asyncio.ensure_future(self._until_idle())
+        deadline = self._parts.settings.drain_deadline
+        await asyncio.wait({waiting, ending}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        ending.cancel()
+        front.cutting = True
+        await front.shutdown(_LAST_WORDS)
+        await asyncio.sleep(_TICK)
+
+    async def _until_idle(self) -> None:
+        while self._parts.front.busy:
+            await asyncio.sleep(_TICK)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._parts.ledger.exchange(self._parts.limits, _month())
+        self._parts.gateway.close()
+        try:
+            await self._parts.journal.close()
+        except JournalUnavailable:
+            logger().error("journal_not_closed", log=self._parts.journal.log)
+
+    # -- what goes on beside requests ------------------------------------------------------------
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run in the background; a watch that dies is a fault to see, not to miss."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._parts.front.pipeline.fault(task.exception())
+            self.stop()
+
+    async def _refresh_often(self) -> None:
+        while True:
+            await asyncio.sleep(self._parts.settings.catalog.refresh_every)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Fetch the catalogue; a believable one also ends every quarantine."""
+        report = await self._parts.sync.refresh()
+        words = {"code": report.code, "routes": len(report.catalogue.routes)}
+        if report.replaced:
+            self._parts.quarantine.clear()
+            logger().info("catalogue_replaced", **words)
+        else:
+            logger().warning("catalogue_kept", status=report.status or 0, **words)
+        self._parts.metrics.loads.add("catalogue", "loaded" if report.replaced else "refused")
+        self._parts.revisions.look()
+
+    async def _exchange_spend(self) -> None:
+        while True:
+            await asyncio.sleep(_SPEND_EVERY)
+            self._parts.ledger.exchange(self._parts.limits, _month())
+
+    async def _tick(self) -> None:
+        """Measure how late the loop is, which is how long something held it."""
+        observe = self._parts.metrics.loop_stall_seconds.observe
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(_TICK)
+            observe(max(0.0, time.monotonic() - before - _TICK))
+            self._gauge()
+
+    def _gauge(self) -> None:
+        parts, metrics = self._parts, self._parts.metrics
+        metrics.connections.value = len(parts.front.connections)
+        metrics.streams.value = parts.front.busy
+        metrics.body_bytes.value = parts.front.budget.held
+        metrics.journal_healthy.value = int(parts.journal.healthy)
+        metrics.journal_queue.value = parts.journal.pending
+        metrics.catalog_age_seconds.value = self.catalogue_age()
+        metrics.quarantined_routes.value = len(parts.revisions.current.quarantined)
+        metrics.ready.value = int(not self.troubles())
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def catalogue_age(self) -> float:
+        """Seconds since the catalogue was fetched."""
+        return (ids.now() - self._parts.revisions.current.catalogue.fetched_at).total_seconds()
+
+    def troubles(self) -> list[str]:
+        """Why requests are refused that should not be, in words for the operator; empty when all is well."""
+        parts = self._parts
+        found = []
+        if self._stop.is_set():
+            found.append("draining")
+        if not parts.journal.healthy:
+            found.append(f"the audit log cannot be written: {parts.journal.fault}")
+        if self.catalogue_age() > parts.settings.catalog.max_age:
+            found.append("the catalogue is too old to be believed; see `ringfence catalog sync`")
+        if parts.breaker.is_open:
+            found.append("the gateway does not answer")
+        return found
+
+    def warnings(self) -> list[str]:
+        """What is wrong although requests are served: files that could not be taken over."""
+        return [str(mistake) for mistake in self._parts.revisions.mistakes]
+
+    async def readiness(self) -> dict[str, object]:
+        """What `/readyz` answers."""
+        troubles = self.troubles()
+        return {
+            "ready": not troubles,
+            "troubles": troubles,
+            "warnings": self.warnings(),
+            "revision": self._parts.revisions.current.digest,
+            "log": self._parts.journal.log,
+        }
+
+
+def _month() -> str:
+    return f"{ids.now():%Y-%m}"
