@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from proxy.core.reasons import reason
 from proxy.core.values import Call, Decision, Finding, Outcome, Refusal
 
-_MOST_GAPS = 8
+_MOST_GAPS = 16
 _MOST_WORDS = 160
 _HEADS = ("policy", "about", "asked", "claimed", "verdict")
 _VERDICTS = {
@@ -66,9 +66,9 @@ def sentences(decision: Decision, call: Call) -> tuple[str, ...]:
     if advice:
         told.append(f"What would make it compliant: {'; '.join(advice)}.")
     if decision.alternatives:
-        told.append(f"Compliant now: {', '.join(decision.alternatives)}.")
-    elif decision.reason in ("no_compliant_route", "requirement_unmet", "requirement_unknown"):
-        told.append("No other route of this kind complies today.")
+        told.append(f"Or use a route that complies today: {', '.join(decision.alternatives)}.")
+    elif _failing(decision):
+        told += _no_other(decision)
     return tuple(told)
 
 
@@ -126,6 +126,13 @@ def _gaps(decision: Decision) -> list[str]:
     left = len(gaps) - _MOST_GAPS
     tail = f"; and {left} more" if left > 0 else ""
     return [f"What is missing: {'; '.join(gaps[:_MOST_GAPS])}{tail}."]
+
+
+def _no_other(decision: Decision) -> list[str]:
+    about = {f.dimension.split(".")[0] for f in _failing(decision)}
+    if "gateway" in about:
+        return ["No other route helps, because the gateway itself is what falls short."]
+    return [] if about == {"features"} else ["No other route of this kind complies today."]
 
 
 def _gap(finding: Finding, decision: Decision) -> str:

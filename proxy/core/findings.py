@@ -24,6 +24,7 @@ _NOTHING = Claim(value=None, basis=Basis.UNKNOWN, words="", source="catalogue")
 _LOG_CARVE_OUTS = ("csam_scan", "legal_hold", "classifier_results")
 _ATTESTATION = "attestation:"
 _INFERENCE = "inference_location"
+_LOGS = "retention.abuse_logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ def complies(policies: Iterable[Policy], route: Route, at: datetime) -> bool:
             return False
         for dimension, requirement in policy.requirements:
             claim = route.posture.get(dimension.name, _NOTHING)
-            if not _held(policy, dimension, requirement, claim, route.id, at).passes:
+            judgement = dimension.judge(requirement, claim, at=at)
+            # The whole finding is built only where a carve-out or a waiver may turn the outcome.
+            plain = judgement.outcome is Outcome.MET and dimension.name != _LOGS
+            if not plain and not _held(policy, dimension, requirement, claim, route.id, at).passes:
                 return False
     return True
 
@@ -80,7 +84,7 @@ def _held(
     judgement = dimension.judge(requirement, claim, at=at)
     name = prefix + dimension.name
     outcome, remedy = judgement.outcome, judgement.remedy
-    if outcome is Outcome.MET and name == "retention.abuse_logs":
+    if outcome is Outcome.MET and name == _LOGS:
         outcome, remedy = _carved(policy, requirement)
     waiver = None if outcome in PASSES else _waiver(policy, name, route, at)
     if waiver is not None:
@@ -124,10 +128,10 @@ def _carved(policy: Policy, requirement: Requirement) -> tuple[Outcome, str]:
 def _by_name(policy: Policy, route: Route, at: datetime) -> list[Held]:
     """Find what a policy's model lists and the route's age say; nothing where there is nothing to say."""
     why = policy.models.refuses(route.id)
-    remedy = "choose a route that the policy's models list lets through"
+    remedy = "use a route that the policy's models list lets through"
     if not why and route.retired_at is not None and route.retired_at <= at:
         why = f"retired on {route.retired_at:%Y-%m-%d}: the gateway may serve its successor"
-        remedy = f"choose its successor {route.successor}" if route.successor else "choose another route"
+        remedy = f"use its successor {route.successor}" if route.successor else "use another route"
     if why:
         return [_named(policy, route, why, remedy)]
     if not (policy.models.allow or policy.models.deny):

@@ -116,12 +116,18 @@ class Dimension(ABC):
         return self._hold(requirement, claim, at)
 
     def _missing(self, requirement: Requirement) -> str:
-        return f"establish {self.title}: {self._attest()}"
+        """Say what would settle a requirement on which nothing is known."""
+        words = " or ".join(assertable.word for assertable in self.attestable)
+        return f"have {self.title} attested ({words})"
 
-    def _attest(self) -> str:
-        words = [a.word for a in self.attestable]
-        how = f"attest {' or '.join(words)}, or " if words else ""
-        return f"{how}choose a route whose catalogue row states it"
+    def _unmet(self, requirement: Requirement) -> str:
+        """Say what would meet a requirement that is known to be unmet."""
+        return f"use a route with {self.title} {requirement.asked}"
+
+
+def word_in(claim: Claim) -> str:
+    """Take the one word that a claim consists of; "" for a claim of another shape."""
+    return claim.value if isinstance(claim.value, str) else ""
 
 
 def words_of(claim: Claim) -> str:
@@ -200,7 +206,7 @@ class PlaceDimension(Dimension):
             return Judgement(outcome, requirement.asked, words_of(claim), until=claim.valid_until)
         remedy = self._missing(requirement)
         if outcome is Outcome.UNMET:
-            remedy = f"choose a route with {self.title} {requirement.asked}"
+            remedy = self._unmet(requirement)
         return Judgement(outcome, requirement.asked, words_of(claim), remedy)
 
     def _place(self, permitted: Area, claim: Claim) -> Outcome:
@@ -312,12 +318,9 @@ class KeepingDimension(Dimension):
         value = claim.value if isinstance(claim.value, dict) else {}
         if self._passes(requirement, value):
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = f"choose a route with {self.title}: {requirement.asked}"
+        remedy = self._unmet(requirement)
         if value.get("contract") and self.bought_by:
-            remedy = (
-                f"attest {self.bought_by} for this route, which needs the gateway's Enterprise contract, "
-                f"or {remedy}"
-            )
+            remedy = f"attest {self.bought_by} for this route, which needs the gateway's Enterprise contract"
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
 
     def _passes(self, requirement: Keep, value: Mapping[str, Json]) -> bool:

@@ -15,6 +15,7 @@ from proxy.core.dimensions.base import (
     Judgement,
     Requirement,
     one_of,
+    word_in,
     words_of,
 )
 from proxy.core.places import Countries
@@ -59,7 +60,7 @@ class Dpa(Dimension):
     @override
     def rank(self, claim: Claim) -> int:
         """Rank signed, available, none."""
-        return _ORDER.index(claim.value) if claim.value in _ORDER else UNKNOWN_RANK
+        return _ORDER.index(word_in(claim)) if word_in(claim) in _ORDER else UNKNOWN_RANK
 
     @override
     def read(self, row: Row) -> Claim:
@@ -73,11 +74,11 @@ class Dpa(Dimension):
     @override
     def _hold(self, requirement: Requirement, claim: Claim, at: datetime) -> Judgement:
         assert isinstance(requirement, Agreement)
-        if claim.value in requirement.states:
+        if word_in(claim) in requirement.states:
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
         remedy = "sign the agreement and attest dpa_signed"
         if claim.value == "none":
-            remedy = f"choose a route whose provider offers an agreement, or {remedy}"
+            remedy = f"use a route whose provider offers an agreement, or {remedy}"
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
 
 

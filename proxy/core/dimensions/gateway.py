@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from proxy.core.dimensions.base import Assertable, KeepingDimension, PlaceDimension
+from proxy.core.dimensions.base import Assertable, KeepingDimension, PlaceDimension, Requirement
 from proxy.core.keeping import keeping, period_words, read_keeping
 from proxy.core.rows import Row, catalogued, place_words, said, spoken, unstated
 from proxy.core.values import Claim
@@ -30,6 +30,10 @@ class GatewayLocation(PlaceDimension):
         if not places:
             return unstated(spoken(found))
         return catalogued({"places": list(places), "beside": []}, ", ".join(places), ("gateway.location",))
+
+    @override
+    def _unmet(self, requirement: Requirement) -> str:
+        return f"have the policy permit the gateway's location, or use a gateway {requirement.asked}"
 
 
 class GatewayRetention(KeepingDimension):
@@ -56,3 +60,7 @@ class GatewayRetention(KeepingDimension):
             return unstated()
         value = keeping(kept.kept, kept.seconds, until_deleted=kept.until_deleted)
         return catalogued(value, period_words(kept, "content is kept"), ("gateway.content_retention",))
+
+    @override
+    def _unmet(self, requirement: Requirement) -> str:
+        return "shorten the gateway's retention rule, and attest gateway_zero_content_retention at 0 days"

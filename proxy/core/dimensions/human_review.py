@@ -15,6 +15,7 @@ from proxy.core.dimensions.base import (
     Judgement,
     Requirement,
     one_of,
+    word_in,
     words_of,
 )
 from proxy.core.places import Countries
@@ -69,7 +70,7 @@ class HumanReview(Dimension):
     @override
     def rank(self, claim: Claim) -> int:
         """Rank none, safety hits, allowed."""
-        return _ORDER.index(claim.value) if claim.value in _ORDER else UNKNOWN_RANK
+        return _ORDER.index(word_in(claim)) if word_in(claim) in _ORDER else UNKNOWN_RANK
 
     @override
     def read(self, row: Row) -> Claim:
@@ -86,9 +87,9 @@ class HumanReview(Dimension):
     @override
     def _hold(self, requirement: Requirement, claim: Claim, at: datetime) -> Judgement:
         assert isinstance(requirement, Reviewed)
-        if claim.value in requirement.readings:
+        if word_in(claim) in requirement.readings:
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = f"choose a route with {self.title}: {requirement.asked}"
+        remedy = self._unmet(requirement)
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
 
 

@@ -95,7 +95,7 @@ class ThirdParties(Dimension):
         named = claim.value if isinstance(claim.value, list) else None
         if named is not None and {plain(str(name)) for name in named} <= requirement.names:
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = f"choose a route with {self.title}: {requirement.asked}"
+        remedy = self._unmet(requirement)
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
 
 

@@ -15,6 +15,7 @@ from proxy.core.dimensions.base import (
     Judgement,
     Requirement,
     one_of,
+    word_in,
     words_of,
 )
 from proxy.core.places import Countries
@@ -85,7 +86,7 @@ class Training(Dimension):
     @override
     def rank(self, claim: Claim) -> int:
         """Rank never, opt-in, conditional, allowed."""
-        return _ORDER.index(claim.value) if claim.value in _ORDER else UNKNOWN_RANK
+        return _ORDER.index(word_in(claim)) if word_in(claim) in _ORDER else UNKNOWN_RANK
 
     @override
     def read(self, row: Row) -> Claim:
@@ -101,9 +102,9 @@ class Training(Dimension):
     @override
     def _hold(self, requirement: Requirement, claim: Claim, at: datetime) -> Judgement:
         assert isinstance(requirement, Accepts)
-        if claim.value in requirement.readings:
+        if word_in(claim) in requirement.readings:
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = "choose a route whose provider does not train on customer data"
+        remedy = "use a route whose provider does not train on customer data"
         if claim.value == "opt_in":
             remedy = f"attest no_training with the clause that rules it out, or {remedy}"
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)

@@ -106,7 +106,7 @@ class TransferBasis(Dimension):
         bases = claim.value if isinstance(claim.value, list) else []
         if requirement.bases.intersection(str(base) for base in bases):
             return Judgement(Outcome.MET, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = f"choose a route with {self.title}: {requirement.asked}"
+        remedy = self._unmet(requirement)
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
 
 
