@@ -98,7 +98,8 @@ def _converted(annotation: Any, text: str, variable: str) -> Json:
     kind, spelled, nullable = _kind(annotation)
     if nullable and text in ("", "null"):
         return None
-    if kind is dict or (kind is tuple and text.startswith("[")):
+    in_yaml = kind is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    if in_yaml or (kind is tuple and text.startswith("[")):
         return strict_yaml.load(text, variable).data
     if kind is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]

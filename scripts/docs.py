@@ -24,6 +24,7 @@ from proxy.environment import places
 from proxy.logs import FIELDS
 from proxy.metrics import Metrics
 from proxy.settings import Limit, ProjectKey
+from proxy.sinks import SINKS
 from scripts.tree import with_tree
 
 ROOT = Path(__file__).parent.parent
@@ -58,8 +59,10 @@ def configuration() -> str:
             rows = list(_settings(group, (name,), variables, defaults[name]))
             text += f"\n## {name}\n\n{_sentence(group)}\n\n"
             text += table(("Setting", "Default", "What for", "Variable"), rows)
-    for title, inner in (("A value of limits", Limit), ("A value of gateway.projects", ProjectKey)):
-        text += f"\n## {title}\n\n{_sentence(inner)}\n\n"
+    values: list[tuple[str, type[BaseModel]]] = [("limits", Limit), ("gateway.projects", ProjectKey)]
+    values += [(f"sinks.{kind.name}", kind.Settings) for kind in SINKS if kind.Settings.model_fields]
+    for where, inner in values:
+        text += f"\n## A value of {where}\n\n{_sentence(inner)}\n\n"
         text += table(
             ("Setting", "Default", "What for"),
             [
@@ -105,8 +108,8 @@ def reasons() -> str:
         for code, each in sorted(REASONS.items())
     ]
     return (
-        "# Reason codes\n\nEvery refusal, record and metric names exactly one of these. A code without a status"
-        " stands in records only. *Later* says whether the very same request may succeed without anybody"
+        "# Reason codes\n\nEvery refusal, record and metric names exactly one of these. A code without a"
+        " status stands in records only. *Later* says whether the very same request may succeed without anybody"
         " changing anything.\n\n" + table(("Code", "Status", "What it means", "What to do", "Later"), rows)
     )
 

@@ -9,6 +9,7 @@ import pytest
 from proxy.config import GatewayKeys, Settings, find_config, read_gateway_keys, read_settings
 from proxy.core.errors import Mistake, Mistakes
 from proxy.settings import GatewaySettings
+from proxy.sinks import SINKS
 
 SECRET = "op-live-4f1c9"
 
@@ -198,6 +199,28 @@ def test_a_projects_key_that_cannot_be_had_is_never_replaced_by_the_default(tmp_
 
 def test_keys_are_not_printed_by_accident() -> None:
     assert SECRET not in repr(GatewayKeys(SECRET, {"web": SECRET}))
+
+
+def test_a_sink_is_wanted_when_it_has_settings_be_they_empty(config: Path) -> None:
+    assert read_settings(None, {}).sinks.wanted() == {}
+    config.write_text("sinks: {stdout: {}, file: {path: mirror.jsonl}}\n")
+    wanted = read_settings(config, {}).sinks.wanted()
+    assert list(wanted) == ["stdout", "file"]
+    assert wanted["file"].model_dump(mode="json") == {"path": str(config.parent / "mirror.jsonl")}
+    (named,) = read_settings(None, {"RINGFENCE_SINKS__FILE": "{}"}).sinks.wanted()
+    assert named == "file"
+
+
+def test_a_misspelt_sink_or_setting_of_one_is_a_mistake(config: Path) -> None:
+    config.write_text("sinks: {flie: {}, file: {pth: x}}\n")
+    assert [each.removeprefix(str(config)) for each in mistakes(config)] == [
+        ":1:9: sinks.flie: no setting has this name; did you mean 'file'?",
+        ":1:26: sinks.file.pth: no setting has this name; did you mean 'path'?",
+    ]
+
+
+def test_every_sink_has_settings_of_its_own() -> None:
+    assert [kind.name for kind in SINKS] == list(type(read_settings(None, {}).sinks).model_fields)
 
 
 def test_every_setting_is_reached_through_the_type() -> None:
