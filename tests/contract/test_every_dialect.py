@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pathlib
 import pkgutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -11,12 +12,20 @@ from typing import Any
 import anthropic
 import google.genai
 import openai
+import orjson
 import pytest
+import yaml
 from aiohttp import web
 from google.genai import errors as google_errors
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core import dialects
-from proxy.core.dialects import DIALECTS, Dialect, routing
+from proxy.core.dialects import DIALECTS, Dialect, Tables, routing
+from proxy.core.effects import compile_effects
+from proxy.core.errors import Unreadable
+from proxy.core.headers import compile_headers
+from proxy.core.members import compile_members
 from proxy.core.reasons import REASONS
 from proxy.core.values import Match, RawRequest, Refusal, Reply, Route, RouteId
 
@@ -330,3 +339,87 @@ def test_an_endpoint_with_an_upstream_has_a_constant_target_and_a_member_table(d
         if endpoint.upstream:
             assert endpoint.upstream.startswith(("/v3/compat/", "/v3/images"))
             assert ("{model}" in endpoint.upstream) == ("{model}" in endpoint.template)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Tables:
+    """The tables as they ship."""
+    folder = pathlib.Path(dialects.__file__).parents[2] / "tables"
+
+    def parsed(name: str) -> list[Any]:
+        return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(name))]
+
+    return Tables(
+        members=compile_members(*parsed("members/*.yaml")),
+        effects=compile_effects(*parsed("effects/*.yaml")),
+        headers=compile_headers(parsed("headers.yaml")[0]),
+    )
+
+
+SMALLEST: dict[str, Any] = {
+    "openai.chat": {"model": "a/b", "messages": [{"role": "user", "content": "hi"}], "stream": True},
+    "openai.responses": {"model": "a/b", "input": "hi", "store": False},
+    "openai.embeddings": {"model": "a/b", "input": [1, 2, 3]},
+    "opper.images": {"model": "a/b", "prompt": "a house"},
+    "anthropic.messages": {"model": "a/b", "max_tokens": 3, "messages": [{"role": "user", "content": "hi"}]},
+    "anthropic.count_tokens": {"model": "a/b", "messages": [{"role": "user", "content": "hi"}]},
+    "google.generate_content": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    "google.embed_content": {"content": {"parts": [{"text": "hi"}]}},
+    "google.batch_embed_contents": {
+        "requests": [{"model": "models/a/b", "content": {"parts": [{"text": "hi"}]}}]
+    },
+    "google.interactions": {"model": "a/b", "input": "hi", "store": False},
+}
+READABLE = [(dialect, endpoint) for dialect in DIALECTS for endpoint in dialect.endpoints if endpoint.members]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "endpoint"),
+    READABLE,
+    ids=[f"{endpoint.method} {endpoint.template}" for _, endpoint in READABLE],
+)
+def test_every_endpoint_reads_and_forwards_a_plain_request_with_the_shipped_tables(
+    shipped, dialect, endpoint
+):
+    body = dict(SMALLEST[endpoint.members])
+    if endpoint.operation == "images.edit":
+        body["image"] = "data:image/png;base64,eA=="
+    query = "alt=sse" if "alt=sse" in endpoint.query else ""
+    headers = ((b"content-type", b"application/json"), (b"authorization", b"Bearer rf-secret"))
+    raw = RawRequest("POST", endpoint.template.replace("{model}", "a/b"), query, headers, orjson.dumps(body))
+    match = routing.match(raw)
+    assert match is not None
+    assert match.endpoint == endpoint
+    native, named = dialect.translate(raw, match)
+    call = dialect.read(native, named, shipped)
+    assert call == dialect.read(raw, match, shipped)
+    assert call.models == ("a/b",)
+    assert not any("members.unknown" in effect.row for effect in call.effects)
+    sent = dialect.forward(native, named, call, native.body, shipped)
+    assert b"rf-secret" not in repr(sent.headers).encode() + sent.target.encode()
+    assert sent.body is native.body
+    assert sent.target.partition("?")[0] == endpoint.upstream.replace("{model}", "a/b")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "endpoint"),
+    READABLE,
+    ids=[f"{endpoint.method} {endpoint.template}" for _, endpoint in READABLE],
+)
+@given(
+    noise=st.binary(max_size=60)
+    | st.from_regex(rb'\{"model":"[a-c]"(,"[a-z]{1,6}":[0-9])?\}', fullmatch=True)
+)
+def test_every_endpoint_reads_a_body_or_refuses_it_and_does_nothing_else(shipped, dialect, endpoint, noise):
+    headers = ((b"content-type", b"application/json"),)
+    query = "alt=sse" if "alt=sse" in endpoint.query else ""
+    raw = RawRequest("POST", endpoint.template.replace("{model}", "a"), query, headers, noise)
+    match = routing.match(raw)
+    assert match is not None
+    try:
+        call = dialect.read(raw, match, shipped)
+    except Unreadable as unread:
+        assert unread.code in REASONS
+        return
+    assert all(isinstance(model, str) for model in call.models)
+    assert len(call.fallbacks_at) == len(call.models) - 1

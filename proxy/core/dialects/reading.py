@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.core.errors import Unreadable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.core.dialects.base import Tables
 
 _JSON_TYPE = re.compile(rb'application/json(?:; ?charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
+_TOOL_PLACES = ("tools", "tool", "definition", "tool_changes")
 _PATH_MODEL = re.compile(r"[A-Za-z0-9._:@+-]+(?:/[A-Za-z0-9._:@+-]+)*")
 
 
@@ -65,7 +66,7 @@ def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, 
     return body, unknown_members(found.unknown) + effects
 
 
-def references(body: Mapping[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer, ...]]:
+def references(body: dict[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer, ...]]:
     """Every model that a body in the OpenAI or Anthropic manner names, and where all but the first stand.
 
     The main one comes first; a missing or null one reads as "", which no policy lets pass. Models
@@ -79,12 +80,36 @@ def references(body: Mapping[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer
     for index, item in enumerate(fallbacks or ()):
         found.append(_model(item, "fallback_models"))
         places.append(("fallback_models", index))
-    tools = body.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        if isinstance(tool, dict) and tool.get("model") is not None:
+    for place, tool in _tools(body):
+        if tool.get("model") is not None:
             found.append(_model(tool["model"], "tools.model"))
-            places.append(("tools", index, "model"))
+            places.append((*place, "model"))
     return tuple(found), tuple(places)
+
+
+def _tools(body: dict[str, Json]) -> Iterator[tuple[Pointer, dict[str, Json]]]:
+    """Every tool definition, also those that items of a conversation bring along."""
+    nodes: list[tuple[Pointer, dict[str, Json]]] = [((), body)]
+    nodes += _objects(body.get("input"), ("input",))
+    for place, message in _objects(body.get("messages"), ("messages",)):
+        nodes += _objects(message.get("content"), (*place, "content"))
+    while nodes:
+        at, node = nodes.pop()
+        below = [
+            found for name in _TOOL_PLACES if name in node for found in _objects(node[name], (*at, name))
+        ]
+        yield from below
+        nodes += below
+
+
+def _objects(value: Json, at: Pointer) -> list[tuple[Pointer, dict[str, Json]]]:
+    """An object, or the objects of a list, each with its place."""
+    if isinstance(value, dict):
+        return [(at, value)]
+    # An embedding's input is a list of a hundred thousand numbers, and no place to look for objects.
+    if not isinstance(value, list) or dict not in set(map(type, value)):
+        return []
+    return [((*at, index), item) for index, item in enumerate(value) if isinstance(item, dict)]
 
 
 def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:

@@ -49,6 +49,25 @@ def test_every_model_is_read_the_main_one_first():
     assert call.fallbacks_at == (("fallback_models", 0), ("fallback_models", 1), ("tools", 0, "model"))
 
 
+def test_a_model_within_a_tool_counts_wherever_the_tool_stands():
+    image = {"type": "image_generation", "model": "f/g"}
+    body = {
+        "model": "a/b",
+        "input": ["x", {"type": "additional_tools", "tools": [{"type": "namespace", "tools": [image]}]}],
+        "messages": [
+            {"content": "x"},
+            {"content": [{"tool": {"definition": image}}, {"tool_changes": [image]}]},
+        ],
+    }
+    call = read(body)
+    assert call.models == ("a/b", "f/g", "f/g", "f/g")
+    assert set(call.fallbacks_at) == {
+        ("input", 1, "tools", 0, "tools", 0, "model"),
+        ("messages", 1, "content", 0, "tool", "definition", "model"),
+        ("messages", 1, "content", 1, "tool_changes", 0, "model"),
+    }
+
+
 @pytest.mark.parametrize("body", [{}, {"model": None}, {"model": ""}])
 def test_no_model_reads_as_an_empty_one(body):
     assert read(body).models == ("",)
