@@ -14,7 +14,7 @@ def print_table(
 ) -> None:
     """Print rows under a head; no column is wider than `widest`, longer cells are wrapped or cut."""
     shape = _wrapped if wrap else _cut
-    cells = [[shape(_printable(cell), widest) for cell in row] for row in (head, *rows)]
+    cells = [[shape(printable(cell), widest) for cell in row] for row in (head, *rows)]
     widths = [max(len(line) for row in cells for line in row[column]) for column in range(len(head))]
     for row in cells:
         for lines in zip_longest(*row, fillvalue=""):
@@ -22,7 +22,7 @@ def print_table(
             click.echo("  ".join(padded).rstrip())
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without control characters: much of it comes from another party and meets a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
 

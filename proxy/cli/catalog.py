@@ -14,7 +14,7 @@ import orjson
 
 from proxy.catalogue_sync import CatalogueSync, SyncSettings, bundled, kept
 from proxy.cli._settings import config_option, settings_from
-from proxy.cli._table import print_table
+from proxy.cli._table import print_table, printable
 from proxy.config import Settings, read_gateway_keys
 from proxy.core.catalog import Catalogue, CatalogueDiff, Change, diff
 from proxy.core.dimensions import DIMENSIONS
@@ -95,9 +95,9 @@ def show(route: str, as_json: bool, **place: Any) -> None:
     if as_json:
         click.echo(orjson.dumps(_as_json(row), option=orjson.OPT_INDENT_2).decode())
         return
-    click.echo(row.id + (f"  ({row.name})" if row.name else ""))
+    click.echo(row.id + (f"  ({printable(row.name)})" if row.name else ""))
     for label, value in _facts(row):
-        click.echo(f"  {label:<18}{value}")
+        click.echo(f"  {label:<18}{printable(value)}")
     click.echo()
     claims = ((name, row.posture[name]) for name in (d.name for d in DIMENSIONS))
     rows = ((name, _said(claim), claim.basis.value, claim.source) for name, claim in claims)
@@ -250,4 +250,4 @@ def _print_changes(title: str, side: Sequence[Change]) -> None:
     if side:
         click.echo(f"{title} ({len(side)}):")
     for each in side:
-        click.echo(f"  {each.route}  {each.dimension}: {each.before} -> {each.after}")
+        click.echo(printable(f"  {each.route}  {each.dimension}: {each.before} -> {each.after}"))

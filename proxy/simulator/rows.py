@@ -66,7 +66,9 @@ class Rows:
         elif found is None:
             self.rows.append({"id": identity, **change})
         else:
-            _merge(found, change)
+            merged = copy.deepcopy(found)
+            _merge(merged, change)
+            self.rows[self.rows.index(found)] = merged
 
     def resolve(self, model: Any, kinds: tuple[str, ...]) -> Row:
         """The row that serves a name: a pin, an alias, or the next member of a pool in turn."""

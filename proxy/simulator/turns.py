@@ -14,7 +14,7 @@ from typing import Any
 
 import jiter
 
-_MARKER = re.compile(r"\[\[(say|words|echo|tool|pace|lockstep|fault)(?::(.*?))?\]\](?!\])", re.DOTALL)
+_MARKER = re.compile(r"\[\[(say|words|echo|tool|pace|lockstep|fault)(?=:|\]\])")
 _DEFAULT = "This answer was made by the Opper simulator; no model has read the question."
 _MAX_WORDS = 1_000_000
 
@@ -82,7 +82,19 @@ class Turn:
 def markers(text: str) -> Iterator[tuple[str, str]]:
     """Name and argument of each marker, in order."""
     for found in _MARKER.finditer(text):
-        yield found[1], (found[2] or "").strip()
+        if (argument := _argument(text, found.end())) is not None:
+            yield found[1], argument.removeprefix(":").strip()
+
+
+def _argument(text: str, start: int) -> str | None:
+    """The text up to the marker's own end: JSON in an argument may hold `]]` too, but balanced."""
+    end = text.find("]]", start)
+    while end >= 0:
+        argument = text[start:end]
+        if all(argument.count(left) == argument.count(right) for left, right in ("[]", "{}")):
+            return argument
+        end = text.find("]]", end + 1)
+    return None
 
 
 def marker(text: str, name: str) -> str | None:

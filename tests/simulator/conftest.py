@@ -5,6 +5,7 @@ import anthropic
 import openai
 import pytest
 from google import genai
+from google.genai import types
 
 from proxy.simulator import Options, Simulator
 
@@ -39,7 +40,7 @@ async def anthropic_client(simulator: Simulator) -> AsyncIterator[anthropic.Asyn
 
 @pytest.fixture
 async def google_client(simulator: Simulator) -> AsyncIterator[genai.Client]:
-    options = {"base_url": f"{simulator.base_url}/v3/compat"}
+    options = types.HttpOptions(base_url=f"{simulator.base_url}/v3/compat")
     sdk = genai.Client(api_key="op-test", http_options=options)
     yield sdk
     await sdk.aio.aclose()

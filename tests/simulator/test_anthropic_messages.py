@@ -1,3 +1,5 @@
+from typing import Any
+
 import anthropic
 import pytest
 
@@ -13,7 +15,7 @@ WRITE = {
 }
 
 
-def ask(text, **more):
+def ask(text: Any, **more: Any) -> Any:
     return {
         "model": "claude-opus-4-8",
         "max_tokens": 100,
@@ -79,7 +81,7 @@ async def test_counting_tokens_is_not_there(anthropic_client):
 async def test_an_unknown_model_is_worded_as_anthropic_does(anthropic_client):
     with pytest.raises(anthropic.NotFoundError) as error:
         await anthropic_client.messages.create(**ask("hi") | {"model": "no-such-model"})
-    assert error.value.body["error"]["type"] == "not_found_error"
+    assert error.value.type == "not_found_error"
 
 
 async def test_models_are_listed(anthropic_client):

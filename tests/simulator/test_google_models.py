@@ -4,7 +4,7 @@ from google.genai import errors, types
 XL = "example-us:central/nova/Atlas-1-XL"
 TOOL = types.Tool(function_declarations=[
     types.FunctionDeclaration(name="weather", parameters=types.Schema(
-        type="OBJECT", properties={"city": types.Schema(type="STRING")}, required=["city"],
+        type=types.Type.OBJECT, properties={"city": types.Schema(type=types.Type.STRING)}, required=["city"],
     )),
 ])  # fmt: skip
 WITH_TOOL = types.GenerateContentConfig(

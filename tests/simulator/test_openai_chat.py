@@ -1,3 +1,5 @@
+from typing import Any
+
 import openai
 import pytest
 
@@ -15,7 +17,7 @@ TOOL = {
 }
 
 
-def user(text):
+def user(text: Any) -> Any:
     return {"role": "user", "content": text}
 
 
@@ -33,7 +35,7 @@ async def test_a_plain_completion_has_text_usage_and_cost(openai_client):
 
 
 async def test_a_stream_ends_with_usage_only_when_asked(openai_client):
-    async def chunks(**more):
+    async def chunks(**more: Any) -> Any:
         stream = await openai_client.chat.completions.create(
             model=US, messages=[user("[[words:5]]")], stream=True, **more
         )
