@@ -6,9 +6,19 @@ sync. Nothing waits for a timer.
 """
 
 from proxy.journal.clock import Clock
-from proxy.journal.front import Journal
+from proxy.journal.fanout import build_feeds
+from proxy.journal.front import Journal, audit_folder
 from proxy.journal.settings import JournalSettings
 from proxy.journal.signing import load_pseudonyms, load_signer
 from proxy.stores.base import LogId
 
-__all__ = ["Clock", "Journal", "JournalSettings", "LogId", "load_pseudonyms", "load_signer"]
+__all__ = [
+    "Clock",
+    "Journal",
+    "JournalSettings",
+    "LogId",
+    "audit_folder",
+    "build_feeds",
+    "load_pseudonyms",
+    "load_signer",
+]

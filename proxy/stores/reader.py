@@ -65,6 +65,18 @@ class Wanted:
                 values.append(value)
         return " AND ".join(terms) or "1", values
 
+    def fits(self, record: Mapping[str, Json]) -> bool:
+        """Whether a decoded record is wanted."""
+        equal = {name: getattr(self, name) for name in ("effect", "reason", "project", "end", "rid")}
+        model = record.get("model_fwd") or record.get("model_req")
+        return (
+            all(value is None or record.get(name) == value for name, value in equal.items())
+            and self.model in (None, model)
+            and (not self.kinds or record["kind"] in self.kinds)
+            and (self.since is None or str(record["t"]) >= self.since)
+            and (self.until is None or str(record["t"]) < self.until)
+        )
+
 
 EVERYTHING = Wanted()
 
@@ -75,6 +87,7 @@ class Reader:
 
     folder: Path
     _open: dict[LogId, sqlite3.Connection] = field(default_factory=dict, init=False, repr=False)
+    _ended: dict[LogId, int] = field(default_factory=dict, init=False, repr=False)
 
     def logs(self) -> list[LogId]:
         """Every log, oldest epoch of each writer first."""
@@ -115,8 +128,22 @@ class Reader:
 
     def after(self, cursor: Mapping[str, int], limit: int) -> list[Entry]:
         """The next records of every log, given how many of each are already known; oldest log first."""
-        streams = (self._rest(log, cursor.get(str(log), 0)) for log in self.logs())
+        logs = self.logs()
+        streams = (self._rest(log, cursor.get(str(log), 0)) for log in self._unread(logs, cursor))
         return list(islice((entry for stream in streams for entry in stream), limit))
+
+    def _unread(self, logs: Sequence[LogId], cursor: Mapping[str, int]) -> Iterator[LogId]:
+        """The logs that may hold more; an epoch that a younger one followed grows no more."""
+        youngest = {log.writer: log for log in logs}
+        for log in logs:
+            if youngest[log.writer] == log:
+                yield log
+                continue
+            if log not in self._ended:
+                self._ended[log] = self._size(log)
+                self._forget(log)
+            if cursor.get(str(log), 0) < self._ended[log]:
+                yield log
 
     def _rest(self, log: LogId, start: int) -> Iterator[Entry]:
         sql = "SELECT seq, t, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
@@ -126,10 +153,10 @@ class Reader:
 
     def sizes(self) -> dict[str, int]:
         """How many records each log has now."""
-        return {
-            str(log): int(self._query(log, "SELECT coalesce(max(seq) + 1, 0) FROM record", [])[0][0])
-            for log in self.logs()
-        }
+        return {str(log): self._ended.get(log) or self._size(log) for log in self.logs()}
+
+    def _size(self, log: LogId) -> int:
+        return sum(row[0] for row in self._query(log, "SELECT coalesce(max(seq) + 1, 0) FROM record", []))
 
     def notes(self, log: LogId) -> list[str]:
         """The signed checkpoints of a log, oldest first."""

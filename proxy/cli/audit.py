@@ -1,0 +1,246 @@
+"""read, follow and verify the audit log"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from typing_extensions import override
+
+from proxy.cli._audit_text import HEAD, details, line, request_cells
+from proxy.cli._audit_verify import run_verify
+from proxy.cli._settings import config_option, settings_from
+from proxy.cli._table import print_table
+from proxy.stores.reader import Entry, Reader, Wanted
+
+F = TypeVar("F", bound=Callable[..., object])
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Moment(click.ParamType[str]):
+    """A time in UTC, or an age such as 15m, 2h, 7d."""
+
+    name = "time"
+
+    @override
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The time as records write it."""
+        text = str(value)
+        try:
+            at = _ago(text) or datetime.fromisoformat(text.removesuffix("Z"))
+        except ValueError:
+            self.fail(
+                f"{text!r} is neither 2026-03-01T12:30:00 (UTC) nor an age such as 15m, 2h, 7d", param, ctx
+            )
+        if at.tzinfo is not None:
+            at = at.astimezone(UTC)
+        return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _ago(text: str) -> datetime | None:
+    if text[-1:] in _UNITS and text[:-1].isdecimal():
+        return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    return None
+
+
+def place_options(command: F) -> F:
+    """--data-dir and --config: where the logs are."""
+    folder = click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The proxy's data folder; else the configuration's.",
+    )
+    return folder(config_option(command))
+
+
+_FILTERS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--effect", type=click.Choice(["allow", "deny"]), help="Only this verdict."),
+    click.option("--reason", help="Only this reason code."),
+    click.option("--model", help="Only this model id."),
+    click.option("--project", help="Only this project."),
+    click.option("--end", help="Only requests that ended so: complete, client_gone, unknown_crash, ..."),
+    click.option("--since", type=Moment(), help="From this time (UTC) or age (2h) on."),
+    click.option("--until", type=Moment(), help="Before this time (UTC) or age."),
+    click.option("--json", "as_json", is_flag=True, help="The records themselves, one line of JSON each."),
+)
+
+
+def filter_options(command: F) -> F:
+    """The filters that `list` and `tail` share."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+@click.group(name="audit")
+def command() -> None:
+    """Read, follow and verify the audit log. Times are UTC."""
+
+
+@command.command(name="list")
+@place_options
+@filter_options
+@click.option("--kind", multiple=True, help="Records of this kind instead of requests; repeatable.")
+@click.option("--limit", "-n", default=50, show_default=True, help="At most so many, newest first.")
+def list_records(
+    data_dir: Path | None,
+    config: Path | None,
+    kind: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+    **filters: str | None,
+) -> None:
+    """Requests, newest first: verdict, reason, and how they ended.
+
+    With --kind, the records of that kind as they stand in the log.
+    """
+    reader = _reader(_folder(data_dir, config))
+    if kind:
+        _show_all(islice(reader.select(Wanted(kinds=kind, **filters), newest_first=True), limit), as_json)
+        return
+    found = list(islice(_requests(reader, filters), limit))
+    if as_json:
+        _show_all((entry for pair in found for entry in pair if entry is not None), as_json)
+    elif found:
+        print_table(HEAD, [request_cells(asked, ended) for asked, ended in found], widest=40)
+    else:
+        click.echo("No request fits.", err=True)
+
+
+@command.command()
+@place_options
+@filter_options
+@click.option("--kind", multiple=True, help="Only this kind of record; repeatable.")
+@click.option("--lines", "-n", default=10, show_default=True, help="So many of the last records first.")
+@click.option("--follow", "-f", is_flag=True, help="Keep showing what comes.")
+def tail(
+    data_dir: Path | None,
+    config: Path | None,
+    kind: tuple[str, ...],
+    lines: int,
+    follow: bool,
+    as_json: bool,
+    **filters: str | None,
+) -> None:
+    """The last records, oldest first; with -f also those to come."""
+    reader = _reader(_folder(data_dir, config))
+    wanted = Wanted(kinds=kind, **filters)
+    known = reader.sizes()
+    last = list(islice(reader.select(wanted, newest_first=True), lines))
+    _show_all(reversed([entry for entry in last if entry.seq < known[str(entry.log)]]), as_json)
+    while follow:
+        for entry in reader.after(known, 500):
+            known[str(entry.log)] = entry.seq + 1
+            if wanted.fits(entry.record):
+                _show(entry, as_json)
+        time.sleep(0.2)  # noqa: TID251 - a command by itself, without an event loop
+
+
+@command.command()
+@place_options
+@click.argument("identifier", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="The records themselves, one line of JSON each.")
+def show(data_dir: Path | None, config: Path | None, identifier: str, as_json: bool) -> None:
+    """Everything recorded about a request.
+
+    ID is the decision id that the caller was given, a record's own id, or LOG#NUMBER.
+    """
+    folder = _folder(data_dir, config)
+    entries = _reader(folder).find(identifier)
+    if not entries:
+        raise click.ClickException(f"Nothing is recorded under {identifier} in {folder}.")
+    for entry in entries:
+        click.echo(entry.body.decode() if as_json else details(entry))
+
+
+@command.command()
+@place_options
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--key", "key_file", type=click.Path(path_type=Path, exists=True), help="File with the verifier key."
+)
+@click.option(
+    "--checkpoint",
+    "anchors",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="File with a signed checkpoint that was kept elsewhere; repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def verify(
+    data_dir: Path | None,
+    config: Path | None,
+    files: tuple[Path, ...],
+    key_file: Path | None,
+    anchors: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Check that no record was changed, dropped or reordered.
+
+    FILES are logs (.sqlite) or exports (JSON Lines); without any, all logs of the data folder. Says also
+    what was not checked. Exit codes: 0 proven, 1 violation, 2 incomplete.
+    """
+    folder = Path() if files else _folder(data_dir, config)
+    raise SystemExit(run_verify(folder, files, key_file=key_file, anchors=anchors, as_json=as_json))
+
+
+@command.command()
+@place_options
+@click.option("--log", "only", help="Only this log.")
+def export(data_dir: Path | None, config: Path | None, only: str | None) -> None:
+    """Write every record as one line of JSON, log by log: a file that `verify` takes."""
+    reader = _reader(_folder(data_dir, config))
+    known = {str(log): 0 for log in reader.logs()}
+    if only is not None and only not in known:
+        raise click.ClickException(f"There is no log {only}. There are: {', '.join(known)}.")
+    out = click.get_binary_stream("stdout")
+    while batch := reader.after(known, 500):
+        for entry in batch:
+            known[str(entry.log)] = entry.seq + 1
+            if only in (None, str(entry.log)):
+                out.write(entry.body + b"\n")
+
+
+def _folder(data_dir: Path | None, config: Path | None) -> Path:
+    return (data_dir if data_dir is not None else settings_from(config).data_dir) / "audit"
+
+
+def _reader(folder: Path) -> Reader:
+    reader = Reader(folder)
+    if not reader.logs():
+        raise click.ClickException(f"There is no audit log in {folder}. Is --data-dir right?")
+    return reader
+
+
+def _requests(reader: Reader, filters: dict[str, str | None]) -> Iterator[tuple[Entry, Entry | None]]:
+    """Requests with their outcomes, newest first; found by their outcome when that is asked for."""
+    end = filters.pop("end")
+    if end is None:
+        for asked in reader.select(Wanted(kinds=("intent", "refusal"), **filters), newest_first=True):
+            yield asked, _other(reader, asked, "outcome") if asked.record["kind"] == "intent" else None
+        return
+    asked_for = Wanted(kinds=("intent",), **filters)
+    for ended in reader.select(Wanted(kinds=("outcome",), end=end), newest_first=True):
+        intent = _other(reader, ended, "intent")
+        if intent is not None and asked_for.fits(intent.record):
+            yield intent, ended
+
+
+def _other(reader: Reader, entry: Entry, kind: str) -> Entry | None:
+    record = entry.record
+    found = reader.select(Wanted(kinds=(kind,), rid=str(record["rid"])))
+    return next((other for other in found if other.record["attempt"] == record["attempt"]), None)
+
+
+def _show_all(entries: Iterable[Entry], as_json: bool) -> None:
+    for entry in entries:
+        _show(entry, as_json)
+
+
+def _show(entry: Entry, as_json: bool) -> None:
+    click.echo(entry.body.decode() if as_json else line(entry))
