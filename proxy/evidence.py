@@ -14,6 +14,8 @@ from proxy.logs import describe, logger
 from proxy.revisions import Reload
 from proxy.visit import Visit
 
+NO_USAGE = Usage()
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -25,7 +27,7 @@ class Served:
     model: str = ""
     provider: str = ""
     confirmation: Confirmation | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     bytes: int | None = None
 
 
@@ -64,7 +66,7 @@ class Evidence:
 
     async def intent(self, visit: Visit, request: UpstreamRequest, *, model: str) -> Receipt:
         """Make the intent durable; `JournalUnavailable` when that cannot be had."""
-        same = visit.readable is visit.raw and request.body is visit.raw.body
+        same = request.body is visit.raw.body
         mac = visit.in_mac if same else self.commit_to(request.body)
         sent = Sent(len(request.body), mac, model, self._host)
         stamp = self._clock.stamp()

@@ -15,7 +15,7 @@ from proxy.core.dialects.shape import shape_of
 from proxy.core.errors import UpstreamFailure
 from proxy.core.explain import plain_refusal
 from proxy.core.scrub import Scrubber
-from proxy.core.tap import microusd
+from proxy.core.tap import Tap, body_tap, microusd
 from proxy.core.values import Receipt, Refusal, Reply, RouteId, UpstreamRequest
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply
@@ -94,7 +94,6 @@ class Forward:
             reply.close()
             code = "upstream_broke_off" if served.end == "upstream_reset" else served.end
             return self._refuse(visit, plain_refusal(code), served)
-        assert visit.match is not None and visit.call is not None
         key = self._key(visit)
 
         def ended(ending: Ending) -> None:  # (9)
@@ -107,20 +106,18 @@ class Forward:
         return Relay(
             reply,
             self._headers(visit, reply, approval),
-            tap=routing.dialect_of(visit.match.endpoint).tap(visit.call.operation, visit.call.stream),
+            tap=_tap(visit),
             scrubber=Scrubber(key),
             on_end=ended,
         )
 
     def _confirm(self, visit: Visit, reply: UpstreamReply, approval: Approval) -> Served:
         """What the head says; `end` is set when the body must not be relayed."""
-        route = approval.decision.route
-        assert route is not None
         model, provider = _text(reply, b"x-opper-served-model"), _text(reply, b"x-opper-served-provider")
-        found = confirm(route, visit.revision.catalogue, model=model, provider=provider)
+        found = confirm(approval.route, visit.revision.catalogue, model=model, provider=provider)
         served = Served("", reply.status, reply.status, model, provider, confirmation=found)
         if found.verdict is Verdict.MISMATCH:
-            self._upstream.quarantine(route.id)
+            self._upstream.quarantine(approval.route.id)
             return replace(served, end="served_mismatch", status=403)
         if 300 <= reply.status < 400:
             return replace(served, end="upstream_reset", status=502)
@@ -140,8 +137,7 @@ class Forward:
         ]
         if decision.rewrites:
             ours.append((REWRITES_HEADER, ",".join(decision.rewrites)))
-        if decision.route is not None:
-            ours.append((ROUTE_HEADER, decision.route.id))
+        ours.append((ROUTE_HEADER, approval.route.id))
         kept = [
             (n.decode("latin-1"), v.decode("latin-1")) for n, v in passed if not secret or secret not in v
         ]
@@ -177,6 +173,12 @@ class Forward:
         """The one credential that goes upstream: the project's own, or the common one."""
         project = visit.caller.project if visit.caller else ""
         return self._upstream.keys.get(project) or self._upstream.keys.get("", b"")
+
+
+def _tap(visit: Visit) -> Tap:
+    if visit.match is None or visit.call is None:
+        return body_tap()
+    return routing.dialect_of(visit.match.endpoint).tap(visit.call.operation, visit.call.stream)
 
 
 def _end(failure: UpstreamFailure) -> str:

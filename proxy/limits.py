@@ -49,8 +49,9 @@ class Limited:
 
     def sentence(self) -> str:
         """What is used up and when to come back, in words for the sender."""
+        whose = self.scope.partition(":")[0]
         return (
-            f"The limit of {self.limit} {_WORDS[self.what]} for this {self.scope.partition(':')[0]} is used up. "
+            f"The limit of {self.limit} {_WORDS[self.what]} for this {whose} is used up. "
             f"Try again in {self.retry_after} s."
         )
 

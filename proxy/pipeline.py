@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from proxy import ids
@@ -17,7 +18,18 @@ from proxy.core.dialects import routing
 from proxy.core.dialects.shape import shape_of
 from proxy.core.errors import JournalUnavailable, Unreadable
 from proxy.core.explain import plain_refusal, refusal
-from proxy.core.values import Decision, RawRequest, Refusal, Reply, UpstreamRequest, Usage
+from proxy.core.values import (
+    Call,
+    Caller,
+    Decision,
+    Match,
+    RawRequest,
+    Refusal,
+    Reply,
+    Route,
+    UpstreamRequest,
+    Usage,
+)
 from proxy.evidence import Evidence
 from proxy.forward import Forward
 from proxy.limits import Limited, Limits
@@ -27,6 +39,7 @@ from proxy.revisions import Revisions
 from proxy.visit import Visit
 
 _READ_INLINE = 65_536
+_PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,15 @@ class Parts:
     limits: Limits
     metrics: Metrics
     pepper: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in the gateway's own form, where it goes, and what it asks for."""
+
+    raw: RawRequest
+    match: Match
+    call: Call
 
 
 class Pipeline:
@@ -65,26 +87,32 @@ class Pipeline:
             return await self._refuse(visit, plain_refusal("proxy_fault"))
 
     async def _serve(self, visit: Visit) -> Reply | Relay:
-        visit.match = match = routing.match(visit.raw)  # (1)
+        match = visit.match = routing.match(visit.raw)  # (1)
+        if match is not None and match.endpoint.operation == _PROBE:
+            return self._answer_here(visit, match, ())
         stopped = self._identify(visit) or self._admit(visit)  # (2)
         if stopped is None and match is None:
             stopped = plain_refusal("unknown_endpoint")
-        if stopped is not None:
+        if stopped is not None or match is None or visit.caller is None:
+            return await self._refuse(visit, stopped or plain_refusal("unknown_key"))
+        if not match.endpoint.upstream:
+            return self._answer_here(visit, match, await visit.revision.visible(visit.caller, visit.at))
+        return await self._judge(visit, match, visit.caller)
+
+    async def _judge(self, visit: Visit, match: Match, caller: Caller) -> Reply | Relay:
+        large = len(visit.raw.body) > _READ_INLINE
+        asked = (
+            await asyncio.to_thread(self._read, visit, match) if large else self._read(visit, match)
+        )  # (3)
+        decision = visit.decision = visit.revision.decide(asked.call, caller, visit.at)  # (4) (5)
+        if not decision.allowed:
+            return await self._refuse(visit, refusal(decision, asked.call, decision_id=visit.rid))
+        if stopped := self._begin(visit, asked.call):
             return await self._refuse(visit, stopped)
-        if match is not None and not match.endpoint.upstream:
-            return await self._answer_here(visit)
-        if len(visit.raw.body) > _READ_INLINE:
-            await asyncio.to_thread(self._read, visit)  # (3)
-        else:
-            self._read(visit)
-        decision, words = self._decide(visit)  # (4) (5)
-        if words is not None:
-            return await self._refuse(visit, words)
-        if stopped := self._begin(visit):
-            return await self._refuse(visit, stopped)
-        request, approval, model = self._order(visit, decision)
         try:
-            receipt = await self._parts.evidence.intent(visit, request, model=model)  # (6)
+            leaving, approval = self._order(visit, asked, caller, decision)
+            request = _forwarded(leaving, visit)
+            receipt = await self._parts.evidence.intent(visit, request, model=leaving.call.models[0])  # (6)
         except BaseException:
             self._parts.forward.withdraw()
             raise
@@ -118,9 +146,7 @@ class Pipeline:
         return Visit(ids.uuid7(), raw, self._parts.revisions.current, ids.now(), time.monotonic())
 
     def _identify(self, visit: Visit) -> Refusal | None:
-        """Find the caller; a probe needs none."""
-        if visit.match is not None and visit.match.endpoint.operation == "probe":
-            return None
+        """Find the caller."""
         try:
             secret = credential(visit.raw)
         except Unreadable as unread:
@@ -143,56 +169,44 @@ class Pipeline:
         self._parts.metrics.limited.add(limited.scope.partition(":")[0])
         return plain_refusal("rate_limited", limited.sentence(), retry_after=limited.retry_after)
 
-    async def _answer_here(self, visit: Visit) -> Reply:
-        """An endpoint that the proxy answers alone: nothing leaves, so nothing has to be recorded."""
-        assert visit.match is not None
-        routes = await visit.revision.visible(visit.caller, visit.at) if visit.caller else ()
-        reply = routing.dialect_of(visit.match.endpoint).answer(visit.match, routes)
+    def _answer_here(self, visit: Visit, match: Match, routes: Sequence[Route]) -> Reply:
+        """An endpoint that the proxy answers alone: nothing leaves, so there is nothing to record."""
+        reply = routing.dialect_of(match.endpoint).answer(match, routes)
         self._close(visit, reply.status, NONE)
         return reply
 
     # -- (3) to (6): read, decide, record --------------------------------------------------------
 
-    def _read(self, visit: Visit) -> None:
+    def _read(self, visit: Visit, match: Match) -> Asked:
         """The one reading of the body; off the loop when it is large."""
-        assert visit.match is not None
         visit.in_mac = self._parts.evidence.commit_to(visit.raw.body)
-        dialect = routing.dialect_of(visit.match.endpoint)
-        visit.readable, visit.match = dialect.translate(visit.raw, visit.match)
-        visit.call = dialect.read(visit.readable, visit.match, visit.revision.tables)
+        dialect = routing.dialect_of(match.endpoint)
+        raw, match = dialect.translate(visit.raw, match)
+        visit.match = match
+        visit.call = dialect.read(raw, match, visit.revision.tables)
+        return Asked(raw, match, visit.call)
 
-    def _decide(self, visit: Visit) -> tuple[Decision, Refusal | None]:
-        """The verdict, and its words for the sender when it is a denial."""
-        assert visit.call is not None and visit.caller is not None
-        decision = visit.decision = visit.revision.decide(visit.call, visit.caller, visit.at)
-        return decision, None if decision.allowed else refusal(decision, visit.call, decision_id=visit.rid)
-
-    def _begin(self, visit: Visit) -> Refusal | None:
+    def _begin(self, visit: Visit, call: Call) -> Refusal | None:
         """What can still stop an allowed request: too many streams, or a gateway that is down."""
-        if visit.lease is not None and visit.call is not None and visit.call.stream:
+        if visit.lease is not None and call.stream:
             visit.limited = visit.lease.begin_stream()
             if visit.limited is not None:
                 return self._limited(visit.limited)
         return None if self._parts.forward.admits() else plain_refusal("upstream_unreachable")
 
-    def _order(self, visit: Visit, decision: Decision) -> tuple[UpstreamRequest, Approval, str]:
-        """The bytes that may leave, as received or rewritten as ordered; and the model they name.
-
-        What was rewritten is read and judged once more: `approve` takes it only as it will leave.
-        """
-        match, call, ready, tables = visit.match, visit.call, visit.readable, visit.revision.tables
-        assert match is not None and call is not None and ready is not None and visit.caller is not None
-        dialect = routing.dialect_of(match.endpoint)
+    def _order(
+        self, visit: Visit, asked: Asked, caller: Caller, decision: Decision
+    ) -> tuple[Asked, Approval]:
+        """What may leave: the request as received, or as rewritten, read and judged once more."""
         if not decision.rewrites:
-            request = dialect.forward(ready, match, call, ready.body, tables)
-            return request, approve(decision), call.models[0]
+            return asked, approve(decision)
+        match, dialect = asked.match, routing.dialect_of(asked.match.endpoint)
         if decision.route is not None and any(done.startswith("pin=") for done in decision.rewrites):
-            match, _ = dialect.pin(match, call, decision.route.id)
-        ready = replace(ready, body=rewrite.apply(ready.body, decision.edits))
-        call = dialect.read(ready, match, tables)
-        again = visit.revision.decide(call, visit.caller, visit.at)
-        request = dialect.forward(ready, match, call, ready.body, tables)
-        return request, approve(decision, after=again), call.models[0]
+            match, _ = dialect.pin(match, asked.call, decision.route.id)
+        raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, decision.edits))
+        call = dialect.read(raw, match, visit.revision.tables)
+        after = visit.revision.decide(call, caller, visit.at)
+        return Asked(raw, match, call), approve(decision, after=after)
 
     # -- refusals --------------------------------------------------------------------------------
 
@@ -223,3 +237,9 @@ class Pipeline:
         words = (endpoint.dialect, endpoint.operation) if endpoint else (NONE, NONE)
         effect = "allow" if reason == NONE else "deny"
         self._parts.metrics.requests.add(*words, effect, reason, status_class(status))
+
+
+def _forwarded(leaving: Asked, visit: Visit) -> UpstreamRequest:
+    dialect = routing.dialect_of(leaving.match.endpoint)
+    raw, tables = leaving.raw, visit.revision.tables
+    return dialect.forward(raw, leaving.match, leaving.call, raw.body, tables)

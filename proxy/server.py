@@ -118,6 +118,7 @@ class Front(web.Server):
         self.draining = False
         self.cutting = False
         self.busy = 0
+        self.rest = asyncio.Event()
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
 
@@ -134,10 +135,13 @@ class Front(web.Server):
 
     async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
         self.busy += 1
+        self.rest.clear()
         try:
             return await self._answer(request)
         finally:
             self.busy -= 1
+            if not self.busy:
+                self.rest.set()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = _head(request)

@@ -14,9 +14,8 @@ from proxy.revisions import Revision
 class Visit:
     """The notebook of one request; each step of the pipeline writes down what it found out.
 
-    `revision` is the only one that this request is judged by. `readable` is the request that was
-    read and judged: the raw one, but for a translation. `started`, `sent_at` and `first_byte` are
-    monotonic, in seconds, 0.0 for what has not happened.
+    `revision` is the only one that this request is judged by. `started`, `sent_at` and `first_byte`
+    are monotonic, in seconds, 0.0 for what has not happened.
     """
 
     rid: str
@@ -28,7 +27,6 @@ class Visit:
     caller: Caller | None = None
     limited: Limited | None = None
     lease: Lease | None = None
-    readable: RawRequest | None = None
     call: Call | None = None
     decision: Decision | None = None
     in_mac: str = ""

@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from proxy import ids
@@ -22,8 +22,6 @@ _LAST_WORDS = 0.1
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
 
-Listen = Callable[[Assembly], Awaitable[None]]
-
 
 class Worker:
     """Runs an assembly until it is told to stop, then lets open answers end."""
@@ -32,24 +30,17 @@ class Worker:
         self._parts = assembly
         self._refreshes = refreshes
         self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
-        self._started = time.monotonic()
 
     # -- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Everything but listening: a believable catalogue, the watches, the signals."""
+        """Everything but listening: a believable catalogue, and the signals."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         parts = self._parts
         parts.ledger.restore(parts.limits, _month())
         if self._refreshes:
             await self._refresh()
-            self._keep(self._refresh_often())
-        self._keep(parts.revisions.watch(parts.settings.reload_every))
-        self._keep(self._tick())
-        self._keep(self._exchange_spend())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self.stop)
@@ -67,39 +58,51 @@ class Worker:
 
     def stop(self) -> None:
         """Begin to drain; when told again, cut what is still open."""
-        (self._hurry if self._stop.is_set() else self._stop).set()
+        if self._stop.is_set():
+            self._parts.front.rest.set()
+        self._stop.set()
 
     async def run(self) -> None:
-        """Serve until told to stop, then drain and close the log."""
-        await self._stop.wait()
-        logger().info("draining", connections=len(self._parts.front.connections))
-        await self._drain()
-        await self._close()
+        """Serve until told to stop, then drain and close the log. A watch that dies ends the worker."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watches = [group.create_task(work) for work in self._watches()]
+                await self._stop.wait()
+                for watch in watches:
+                    watch.cancel()
+        finally:
+            logger().info("draining", connections=len(self._parts.front.connections))
+            await self._drain()
+            await self._close()
+
+    def _watches(self) -> list[Coroutine[Any, Any, None]]:
+        parts = self._parts
+        watches = [parts.revisions.watch(parts.settings.reload_every), self._tick(), self._exchange_spend()]
+        return [*watches, self._refresh_often()] if self._refreshes else watches
 
     async def _drain(self) -> None:
         """No new connections, none kept alive; open answers may end until the deadline."""
         front = self._parts.front
         front.draining = True
+        self._stop.set()
         for server in self._servers:
             server.close()
         front.stop_listening_to_idle()
-        waiting = asyncio.ensure_future(self._hurry.wait())
-        ending = asyncio.ensure_future(self._until_idle())
-        deadline = self._parts.settings.drain_deadline
-        await asyncio.wait({waiting, ending}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        ending.cancel()
+        if front.busy:
+            front.rest.clear()
+            await self._rest()
         front.cutting = True
         await front.shutdown(_LAST_WORDS)
         await asyncio.sleep(_TICK)
 
-    async def _until_idle(self) -> None:
-        while self._parts.front.busy:
-            await asyncio.sleep(_TICK)
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._parts.settings.drain_deadline):
+                await self._parts.front.rest.wait()
+        except TimeoutError:
+            logger().warning("drain_deadline", connections=self._parts.front.busy)
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
         self._parts.ledger.exchange(self._parts.limits, _month())
         self._parts.gateway.close()
         try:
@@ -108,18 +111,6 @@ class Worker:
             logger().error("journal_not_closed", log=self._parts.journal.log)
 
     # -- what goes on beside requests ------------------------------------------------------------
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run in the background; a watch that dies is a fault to see, not to miss."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._parts.front.pipeline.fault(task.exception())
-            self.stop()
 
     async def _refresh_often(self) -> None:
         while True:

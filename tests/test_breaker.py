@@ -16,7 +16,8 @@ def test_single_failures_between_successes_never_open_it() -> None:
         breaker.failed(now)
         breaker.failed(now)
         breaker.succeeded()
-    assert breaker.admits(20) and not breaker.is_open
+    assert breaker.admits(20)
+    assert not breaker.is_open
 
 
 def test_it_opens_at_the_threshold_and_holds_for_the_pause() -> None:
@@ -34,10 +35,12 @@ def test_half_open_lets_one_probe_through_at_a_time() -> None:
 
 def test_a_good_probe_closes_it_and_a_bad_one_opens_it_again() -> None:
     good, bad = tripped(), tripped()
-    assert good.admits(110) and bad.admits(110)
+    assert good.admits(110)
+    assert bad.admits(110)
     good.succeeded()
     bad.failed(110)
-    assert good.admits(110) and good.admits(110)
+    assert good.admits(110)
+    assert good.admits(110)
     assert not bad.admits(119)
     assert bad.admits(120)
 

@@ -69,7 +69,8 @@ def test_streams_are_counted_while_open_and_given_back_once() -> None:
     first, second = lease(limits), lease(limits)
     assert first.begin_stream() is None
     refused = second.begin_stream()
-    assert refused is not None and "1 streams at a time for this project" in refused.sentence()
+    assert refused is not None
+    assert "1 streams at a time for this project" in refused.sentence()
     second.settle(Usage(), MONTH)
     first.settle(Usage(), MONTH)
     first.settle(Usage(), MONTH)

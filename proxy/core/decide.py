@@ -110,9 +110,10 @@ def decide(
     main = choices[0].route
     if reason or main is None:
         reason = "catalogue_stale" if stale and reason in _UNKNOWN_WHEN_STALE else reason
-        return _denial(
-            reason or "no_compliant_route", matching, findings, _alternatives(call, candidates, world)
-        )
+        # Where the gateway itself falls short, no route is an alternative.
+        reachable = all(h.passes for h in at_gateway)
+        alternatives = _alternatives(call, candidates, world) if reachable else ()
+        return _denial(reason or "no_compliant_route", matching, findings, alternatives)
     return _allowance(call, choices, features, held, world)
 
 
@@ -326,12 +327,13 @@ class NotApproved(RingfenceError):
 class Approval:
     """The right to forward one request. Only `approve` can make one; forwarding asks for it."""
 
-    __slots__ = ("decision",)
+    __slots__ = ("decision", "route")
 
-    def __init__(self, decision: Decision, mint: object) -> None:
+    def __init__(self, decision: Decision, route: Route, *, mint: object) -> None:
         if mint is not _MINT:
             raise NotApproved("an approval is made by proxy.core.decide.approve only")
         self.decision = decision
+        self.route = route
 
 
 def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
@@ -340,21 +342,17 @@ def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
     When the decision orders edits, `after` must be the decision on the request as it reads after
     them: allowed, for the same route, by the same policies, with nothing left to edit.
     """
-    _sound(decision)
+    route = _sound(decision)
     if decision.edits:
         if after is None:
             raise NotApproved("the edited request has not been judged again")
-        _sound(after)
-        if after.edits or _pin(after) != _pin(decision) or after.policies != decision.policies:
+        same = _sound(after).id == route.id and after.policies == decision.policies
+        if after.edits or not same:
             raise NotApproved("the edited request was judged differently")
-    return Approval(decision, _MINT)
+    return Approval(decision, route, mint=_MINT)
 
 
-def _pin(decision: Decision) -> str:
-    return decision.route.id if decision.route else ""
-
-
-def _sound(decision: Decision) -> None:
+def _sound(decision: Decision) -> Route:
     """Check what every allowing decision must be, so that a made-up one does not pass."""
     named = {finding.policy for finding in decision.findings}
     if not decision.allowed or decision.route is None or not decision.policies:
@@ -363,3 +361,4 @@ def _sound(decision: Decision) -> None:
         raise NotApproved("a policy of the decision has no finding")
     if any(finding.outcome not in PASSES for finding in decision.findings):
         raise NotApproved("a finding of the decision speaks against it")
+    return decision.route

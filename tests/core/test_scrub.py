@@ -1,5 +1,7 @@
 """The upstream credential never comes back, however it is cut."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def scrubbed(chunks: list[bytes]) -> bytes:
 
 def cut(data: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *sorted(a % (len(data) + 1) for a in at), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(
