@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from proxy.core.dialects.base import Tables
 
 _JSON_TYPE = re.compile(rb'application/json(?:; ?charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
+_MOST_TEXTS, _MOST_TOKENS = 2048, 8192
 _TOOL_PLACES = ("tools", "tool", "definition", "tool_changes")
 _PATH_MODEL = re.compile(r"[A-Za-z0-9._:@+-]+(?:/[A-Za-z0-9._:@+-]+)*")
 
@@ -112,9 +113,19 @@ def _objects(value: Json, at: Pointer) -> list[tuple[Pointer, dict[str, Json]]]:
     return [((*at, index), item) for index, item in enumerate(value) if isinstance(item, dict)]
 
 
+def _refuse_bulk(inputs: Json) -> None:
+    """One request embeds at most 2048 texts, or one text of at most 8192 tokens, as the API documents."""
+    if isinstance(inputs, list):
+        most = _MOST_TOKENS if set(map(type, inputs)) == {int} else _MOST_TEXTS
+        if len(inputs) > most:
+            raise Unreadable("too_many_members", f"input holds more than {most} entries.", param="input")
+
+
 def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:
     """The call of an endpoint whose body names its models; raises `Unreadable`."""
     body, effects = read_json(raw, match, tables)
+    if match.endpoint.operation == "embeddings":
+        _refuse_bulk(body.get("input"))
     models, places = references(body)
     return Call(
         operation=match.endpoint.operation,

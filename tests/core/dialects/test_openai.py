@@ -68,6 +68,12 @@ def test_a_model_within_a_tool_counts_wherever_the_tool_stands():
     }
 
 
+@pytest.mark.parametrize(("one", "most"), [("a", 2048), ([1], 2048), (1, 8192)])
+def test_embeddings_in_bulk_are_refused(one, most):
+    assert read({"model": "a/b", "input": [one] * most}, "/v1/embeddings").models == ("a/b",)
+    assert refused({"model": "a/b", "input": [one] * (most + 1)}, "/v1/embeddings") == "too_many_members"
+
+
 @pytest.mark.parametrize("body", [{}, {"model": None}, {"model": ""}])
 def test_no_model_reads_as_an_empty_one(body):
     assert read(body).models == ("",)
