@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -277,9 +278,10 @@ def _names_at(at: Sequence[str | int]) -> list[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             about = model.model_fields.get(str(name))
             model = about.annotation if about is not None else None
-        if not isinstance(model, type):
-            inner = [each for each in get_args(model) if each is not type(None)]
-            model = inner[-1] if inner else None
+        elif get_args(model):
+            model = get_args(model)[-1]
+        if get_origin(model) in (Union, UnionType):
+            model = next(each for each in get_args(model) if each is not type(None))
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 

@@ -94,7 +94,7 @@ def _setting(
 
 
 def _default(value: Any) -> str:
-    return "" if value is None else f"`{flow(value)}`"
+    return "" if value is None else f"`{flow(str(value) if isinstance(value, Path) else value)}`"
 
 
 def _sentence(model: type[BaseModel]) -> str:
@@ -109,8 +109,8 @@ def reasons() -> str:
     ]
     return (
         "# Reason codes\n\nEvery refusal, record and metric names exactly one of these. A code without a"
-        " status stands in records only. *Later* says whether the very same request may succeed without anybody"
-        " changing anything.\n\n" + table(("Code", "Status", "What it means", "What to do", "Later"), rows)
+        " status stands in records only. *Later* says whether the very same request may succeed without"
+        " anybody changing anything.\n\n" + table(("Code", "Status", "Meaning", "What to do", "Later"), rows)
     )
 
 
