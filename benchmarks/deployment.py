@@ -46,7 +46,7 @@ attestations:
       - {claim: gateway_zero_content_retention, clause: The mock keeps no content.}
       - {claim: gateway_location, places: [SE], clause: Said for the benchmark only.}
     attested_by: benchmarks
-    evidence: {ref: benchmarks/deployment.py, sha256: %s}
+    evidence: {ref: benchmarks/deployment.py, sha256: "%s"}
     verified_at: 2026-01-01
     valid_until: 2099-12-31
 """ % ("0" * 64)
