@@ -14,8 +14,9 @@ from tests.bypass.readers import SIX, Unread
 from tests.bypass.verdicts import NOTE, Fault, Observation
 
 _NEVER_UPSTREAM = (
-    b"upgrade", b"http2-settings", b"te", b"trailer", b"cookie", b"x-api-key", b"x-goog-api-key", b"forwarded",
-    b"x-forwarded-for", b"x-forwarded-uri", b"x-original-url", b"x-rewrite-url", b"expect", b"proxy-authorization",
+    b"upgrade", b"http2-settings", b"te", b"trailer", b"cookie", b"expect", b"proxy-authorization",
+    b"x-api-key", b"x-goog-api-key", b"forwarded", b"x-forwarded-for", b"x-forwarded-uri",
+    b"x-original-url", b"x-rewrite-url",
 )  # fmt: skip
 
 

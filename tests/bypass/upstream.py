@@ -45,7 +45,7 @@ def whole_answer(body: bytes, *, closing: bool = True) -> bytes:
 
 
 class Upstream:
-    """Accepts, records, answers. `answer` may be replaced per case; `routes` answers given targets."""
+    """Accepts, records, answers. `answer` may be replaced per case; `routes` answers given paths."""
 
     def __init__(self, routes: dict[str, bytes] | None = None) -> None:
         self.wires: list[Wire] = []
@@ -107,7 +107,8 @@ class Upstream:
 
     async def _respond(self, writer: asyncio.StreamWriter, message: Message) -> bool:
         """Answer one request; False when this answer ends the connection."""
-        answer = self._routes.get(f"{message.method} {message.target}", self.answer)
+        path = message.target.partition("?")[0]
+        answer = self._routes.get(f"{message.method} {path}", self.answer)
         writer.write(answer)
         await writer.drain()
         head = answer.partition(b"\r\n\r\n")[0].lower()

@@ -1,0 +1,75 @@
+"""A bounded share of the fuzzing that `tests/fuzz/run.py` does for hours: same seed, same inputs."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.fuzz import mutate
+from tests.fuzz.corpus import CORPUS, inputs
+from tests.fuzz.targets import TARGETS, Finding
+
+SEED = 20261122
+ROUNDS = {"body": 4000, "members": 4000, "path": 6000, "yaml": 1500}
+LEAST_ACCEPTED = 0.02
+"""A target that accepts next to nothing holds nothing."""
+_LARGEST, _MOST = 4096, 400
+
+
+def _mutated(name: str, random: Random, known: bytes) -> bytes:
+    if name == "path":
+        method, _, target = known.decode("latin-1").partition(" ")
+        return f"{method} {mutate.path(random, target)}".encode("latin-1", "ignore")
+    if name == "members":
+        return known[:1] + mutate.body(random, known[1:])
+    return mutate.body(random, known)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_no_known_input_is_a_finding(name: str) -> None:
+    for data in inputs(name):
+        TARGETS[name](data)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_no_mutation_of_a_known_input_is_a_finding(name: str) -> None:
+    random, known, accepted = Random(SEED), inputs(name), 0
+    for _ in range(ROUNDS[name]):
+        data = _mutated(name, random, random.choice(known))[:_LARGEST]
+        try:
+            accepted += TARGETS[name](data)
+        except Exception as error:
+            pytest.fail(f"{error!r} for {data!r}")
+    assert accepted > ROUNDS[name] * LEAST_ACCEPTED
+
+
+def test_the_corpus_stays_small() -> None:
+    kept = [path for path in CORPUS.rglob("*") if path.is_file()]
+    assert len(kept) <= _MOST
+    assert all(path.stat().st_size <= _LARGEST for path in kept)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_the_same_seed_gives_the_same_inputs(name: str) -> None:
+    known = inputs(name)
+    once, again = Random(1), Random(1)
+    assert [_mutated(name, once, known[0]) for _ in range(50)] == [
+        _mutated(name, again, known[0]) for _ in range(50)
+    ]
+
+
+def test_a_lenient_reader_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body target catches a reader that takes the last of two equal keys."""
+    from jiter import from_json
+
+    from tests.fuzz import targets
+
+    monkeypatch.setattr(targets, "parse", lambda data: from_json(data))
+    random, known = Random(SEED), inputs("body")
+    with pytest.raises((Finding, ValueError)):
+        for _ in range(2000):
+            try:
+                targets.body(mutate.duplicate_member(random, random.choice(known)))
+            except ValueError:
+                continue
