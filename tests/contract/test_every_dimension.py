@@ -134,10 +134,11 @@ def test_its_examples_parse_and_any_is_no_demand(dimension: Dimension) -> None:
     assert isinstance(dimension.parse("any", COUNTRIES), NoDemand)
 
 
+NONSENSE: list[Any] = [None, True, 7, "", "nonsense", [], {}, {"nonsense": 1}, [None], {"within": {}}]
+
+
 @every_dimension
-@pytest.mark.parametrize(
-    "value", [None, True, 7, "", "nonsense", [], {}, {"nonsense": 1}, [None], {"within": {}}]
-)
+@pytest.mark.parametrize("value", NONSENSE)
 def test_a_requirement_that_cannot_be_understood_is_a_misreading(dimension: Dimension, value: Any) -> None:
     with pytest.raises(Misread) as caught:
         dimension.parse(value, COUNTRIES)
