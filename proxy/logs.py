@@ -82,7 +82,7 @@ FIELDS: Mapping[str, str] = {
 LONGEST_TEXT = 400
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-_EVENT = re.compile(r"[a-z][a-z0-9_]{2,47}")
+EVENT = re.compile(r"[a-z][a-z0-9_]{2,47}")
 _LIBRARIES = ("aiohttp.server", "aiohttp.client", "aiohttp", "asyncio", "py.warnings", "concurrent", "uvloop")
 _UNREADABLE = ("BadHttpMessage", "HttpProcessingError", "BadStatusLine", "BadHttpMethod", "InvalidHeader",
                "LineTooLong", "TransferEncodingError", "ContentLengthError", "InvalidURLError")  # fmt: skip
@@ -124,7 +124,7 @@ def allowed_only(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     """Keeps the fields that are listed, if their values are plain; counts what it drops."""
     kept: EventDict = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": event["level"]}
     name = event.get("event")
-    if isinstance(name, str) and _EVENT.fullmatch(name):
+    if isinstance(name, str) and EVENT.fullmatch(name):
         kept["event"] = name
     else:
         dropped["event"] += 1

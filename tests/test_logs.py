@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import io
@@ -11,6 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from proxy import logs
 
 CANARY = "CANARY-7f3a"
+PACKAGE = Path(__file__).parent.parent / "proxy"
 
 
 @pytest.fixture
@@ -218,3 +221,27 @@ def _raise() -> None:
 def test_no_listed_field_is_named_like_content() -> None:
     content = {"prompt", "body", "message", "messages", "headers", "key", "authorization", "url", "query"}
     assert not content & set(logs.FIELDS)
+
+
+def logged() -> Iterator[tuple[str, ast.Call]]:
+    """Every call of the log in the package: `logger().level(...)`, or a method of a name bound to it."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in logs.LEVELS
+                and ast.unparse(node.func.value) in ("logger()", "logs.logger()", "log")
+            ):
+                yield f"{path.name}:{node.lineno}", node
+
+
+def test_every_line_that_is_logged_has_a_fixed_name_and_listed_fields() -> None:
+    found = dict(logged())
+    assert found
+    for place, call in found.items():
+        unlisted = {word.arg for word in call.keywords if word.arg} - set(logs.FIELDS)
+        assert not unlisted, f"{place}: list {unlisted} in proxy/logs.py, or log something else"
+        (event,) = call.args
+        if isinstance(event, ast.Constant):
+            assert logs.EVENT.fullmatch(str(event.value)), place
