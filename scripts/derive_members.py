@@ -2,8 +2,8 @@
 
 Run as `python -m scripts.derive_members`. It reads `proxy/tables/members/*.yaml`, walks the SDK
 classes that each file names and rewrites the file: members, kinds and literal values come from the
-SDKs; classes, `open`, `!` and all that stands under `added` and `added_values` stay as people wrote
-them. A member that nobody has judged gets the class `?`, with which no table loads. `--check`
+SDKs; classes, `open`, `!` and all that stands under `groups`, `added` and `added_values` stay as people
+wrote them. A member that nobody has judged gets the class `?`, with which no table loads. `--check`
 writes nothing, lists what differs and exits 1 when anything does.
 """
 
@@ -146,7 +146,8 @@ def written(table: Table) -> str:
     """A table as text: shapes in the order in which they are found, a member a line."""
     head = {key: value for key, value in table.items() if key != "shapes"}
     lines = [f"# {line}".rstrip() for line in LEGEND.strip().splitlines()]
-    lines += ["", _dump(head).rstrip(), "", "shapes:"]
+    groups = head.pop("groups", {})
+    lines += ["", _dump(head).rstrip(), *_groups(groups), "", "shapes:"]
     for name, shape in table["shapes"].items():
         lines.append(f"  {name}:" if any(shape.values()) else f"  {name}: {{}}")
         for part in ("members", "values", "added", "added_values"):
@@ -154,6 +155,14 @@ def written(table: Table) -> str:
                 lines.append(f"    {part}:")
                 lines += _entries(shape[part])
     return "\n".join(lines) + "\n"
+
+
+def _groups(groups: Mapping[str, Any]) -> Iterator[str]:
+    if groups:
+        yield "groups:"
+    for name, entries in groups.items():
+        yield f"  {name}:"
+        yield from (line.removeprefix("  ") for line in _entries(entries))
 
 
 def _entries(entries: Mapping[str, Any]) -> Iterator[str]:
@@ -191,6 +200,7 @@ judged by people and kept.
   KINDS:  string number boolean, open (anything below), NAME of a shape, [KINDS] list,
           {KINDS} object with free names, | or, ! not null
   values: the texts that a member may have; any text where none are listed
+  groups: members that a table's root takes `with`, whatever the SDK says
 
 A shape is named by the first path that leads to it; `*` stands for the elements of a list.
 """

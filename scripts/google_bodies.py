@@ -47,35 +47,32 @@ _REPLACED = {
 }
 """The SDK's own arguments take callables and plain text here and convert them before they leave."""
 
-GenerationConfigBody = TypedDict(  # type: ignore[misc]
+# mypy wants literal names, and these are not known before the SDK is asked.
+_body: Any = TypedDict
+
+_generation_config = _body(
     "GenerationConfigBody",
     {**{name: _config.get(name, Any) for name in sorted(_own)}, **_hints(types.GenerationConfig)},
 )
-GenerateContentBody = TypedDict(  # type: ignore[misc]
+GenerateContentBody = _body(
     "GenerateContentBody",
     {
         **{name: _REPLACED.get(name, _config.get(name, Any)) for name in sorted(_parent)},
         "contents": list[types.Content],
-        "generationConfig": GenerationConfigBody,
+        "generationConfig": _generation_config,
     },
 )
-
-_embed = _hints(types.EmbedContentConfig)
-EmbedContentConfigBody = TypedDict("EmbedContentConfigBody", _embed)  # type: ignore[misc]
-
-
-class EmbedContentBody(TypedDict):
-    """One text to embed: the flat members of the Gemini API and the nested ones of Vertex."""
-
-    model: str
-    content: types.Content
-    taskType: str
-    title: str
-    outputDimensionality: int
-    embedContentConfig: EmbedContentConfigBody  # type: ignore[valid-type]
-
-
-class BatchEmbedContentsBody(TypedDict):
-    """What the SDK sends for `embed_content` on the Gemini API."""
-
-    requests: list[EmbedContentBody]
+EmbedContentBody: Any = _body(
+    "EmbedContentBody",
+    {
+        "model": str,
+        "content": types.Content,
+        "taskType": str,
+        "title": str,
+        "outputDimensionality": int,
+        "embedContentConfig": _body("EmbedContentConfigBody", _hints(types.EmbedContentConfig)),
+    },
+)
+BatchEmbedContentsBody = _body(
+    "BatchEmbedContentsBody", {"requests": list.__class_getitem__(EmbedContentBody)}
+)

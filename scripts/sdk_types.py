@@ -51,8 +51,11 @@ class Site:
             self.literals = None if hint in (str, bytes) else self.literals
         elif hint in (Any, object, dict, BaseModel):
             self.scalars.add("open")
+        elif _is_free(hint):
+            self.entries.append(Any)
         elif _is_shape(hint):
-            self.classes.add(hint)
+            if not hint.__name__.startswith("Unknown"):  # what an SDK makes of replies it cannot read
+                self.classes.add(hint)
         elif inspect.isclass(hint) and issubclass(hint, str):
             self._add_enum(hint)
         elif getattr(hint, "__name__", "") in TEXTS:
@@ -70,8 +73,8 @@ class Site:
             self.add(arguments[0])
         elif inspect.isclass(origin) and issubclass(origin, Mapping):
             self.entries.append(arguments[1])
-        elif origin is tuple:
-            self.add(arguments[-1] if arguments[-1] is not Ellipsis else arguments[0])
+        elif origin is tuple:  # a file with its name and type: in JSON it stands as text
+            self.add(str)
         elif inspect.isclass(origin) and (issubclass(origin, Iterable) or "Sequence" in origin.__name__):
             self.items.append(arguments[0])
 
@@ -93,6 +96,11 @@ def _is_shape(hint: Any) -> bool:
     if typing_extensions.is_typeddict(hint):
         return True
     return inspect.isclass(hint) and issubclass(hint, BaseModel)
+
+
+def _is_free(hint: Any) -> bool:
+    """Speakeasy, which makes Google's interactions classes, writes a free object as an empty class."""
+    return "._gaos." in getattr(hint, "__module__", "") and _is_shape(hint) and not members(hint)
 
 
 def named(reference: str) -> Any:
@@ -122,7 +130,7 @@ def _typed_dict_alias(name: str, hint: Any) -> str:
     inner = typing.get_args(hint)
     if typing.get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired):
         return _typed_dict_alias(name, inner[0])
-    return name
+    return name.removesuffix("_")  # `schema_` and `filter_` only dodge Python's own words
 
 
 # -- from classes to shapes ------------------------------------------------------------------------
@@ -185,17 +193,19 @@ class Walk:
     def _kinds(self, path: str, site: Site) -> str:
         """What may stand at a place, in the tables' own notation."""
         kinds = [kind for kind in KINDS if kind in site.scalars]
-        if site.classes:
+        below = [self._below(path, "[%s]", site.items), self._below(path, "{%s}", site.entries)]
+        if site.classes and "{open}" not in below:
             kinds.append(self._shape(path, site))
-        for opened, closed, hints in (("[", "]", site.items), ("{", "}", site.entries)):
-            if hints:
-                below = Site()
-                for hint in hints:
-                    below.add(hint)
-                kinds.append(f"{opened}{self._kinds(path + '*', below)}{closed}")
-        if "open" in kinds or "{open}" in kinds:
+        kinds += filter(None, below)
+        if "open" in kinds:
             return "open"
         return "|".join(kinds) or "null"
+
+    def _below(self, path: str, form: str, hints: Sequence[Any]) -> str:
+        site = Site()
+        for hint in hints:
+            site.add(hint)
+        return form % self._kinds(path + "*", site) if hints else ""
 
 
 def _full_name(known: type) -> str:

@@ -21,7 +21,7 @@ CLASSES = ("content", "neutral", "effect", "reference", "routing")
 """What a member is: `effect` has rows in the effect tables, `reference` names a model and is read by
 the dialect, `routing` can change who serves and no rule judges it, so it is refused."""
 
-_FINE, _TEXT, _OBJECT, _ENTRIES, _ITEMS = range(5)
+_FINE, _TEXT, _OBJECT, _ITEMS = range(4)
 _SCALARS: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), "boolean": (bool,)}
 _KINDS_IN_WORDS: Mapping[type, str] = {
     str: "a string",
@@ -51,17 +51,18 @@ class Slot:
     values: frozenset[str] | None = None
     shape: Shape | None = None
     item: Slot | None = None
-    entry: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A closed object. `folded` finds the known name that a strange one resembles.
 
-    `twins` maps a second spelling to the first, where an API takes both.
+    `twins` maps a second spelling to the first, where an API takes both. `rest` is what any other
+    member may be, where names are free.
     """
 
     name: str
+    rest: Slot | None = None
     slots: dict[str, Slot] = field(default_factory=dict, repr=False)
     folded: dict[str, str] = field(default_factory=dict, repr=False)
     twins: dict[str, str] = field(default_factory=dict, repr=False)
@@ -102,7 +103,7 @@ def read_members(table: Shape, body: Json) -> Members:
 def _object(shape: Shape, node: dict[str, Json], at: Pointer, unknown: list[Pointer]) -> None:
     slots = shape.slots
     for name, value in node.items():
-        slot = slots.get(name)
+        slot = slots.get(name) or shape.rest
         if slot is None:
             _refuse_lookalike(shape, name, at)
             unknown.append((*at, name))
@@ -110,6 +111,9 @@ def _object(shape: Shape, node: dict[str, Json], at: Pointer, unknown: list[Poin
             _look(slot, action, value, (*at, name), unknown)
     if shape.twins and not shape.twins.keys().isdisjoint(node):
         _refuse_twins(shape, node, at)
+    if shape.rest is not None and len(set(map(fold, node))) < len(node):
+        detail = f"Two members of {spelled(at)} differ in case or signs only, which some readers ignore."
+        raise Unreadable("ambiguous_member", detail, param=spelled(at))
 
 
 def _look(slot: Slot, action: int | None, value: Json, at: Pointer, unknown: list[Pointer]) -> None:
@@ -126,12 +130,6 @@ def _look(slot: Slot, action: int | None, value: Json, at: Pointer, unknown: lis
         assert slot.values is not None
         if value not in slot.values:
             raise _unknown_value(at)
-    elif action == _ENTRIES:
-        assert slot.entry is not None
-        assert isinstance(value, dict)
-        for name, below in value.items():
-            if (action := slot.entry.actions.get(type(below))) != _FINE:
-                _look(slot.entry, action, below, (*at, name), unknown)
     else:
         raise _refused(slot, value, at)
 
@@ -200,11 +198,12 @@ def compile_members(*files: Json) -> MemberTables:
     for file in files:
         top = _expect(file, dict, "a member table file")
         shapes = _Compiler(_expect(top.get("shapes"), dict, "shapes"), top.get("spelling") == "proto")
-        for name, about in _expect(top.get("tables"), dict, "tables").items():
+        for name, written in _expect(top.get("tables"), dict, "tables").items():
             if name in tables:
                 raise Mistake(f"the member table {name} is there twice")
-            root = _expect(_expect(about, dict, name).get("root"), str, f"{name}.root")
-            tables[name] = shapes.shape(root)
+            about = _expect(written, dict, name)
+            group = _expect(top.get("groups", {}), dict, "groups").get(str(about.get("with")), {})
+            tables[name] = shapes.root(_expect(about.get("root"), str, f"{name}.root"), group)
     return MemberTables(tables)
 
 
@@ -224,6 +223,13 @@ class _Compiler:
         self._written = written
         self._both_spellings = both_spellings
         self._done: dict[str, Shape] = {}
+
+    def root(self, name: str, group: Json) -> Shape:
+        shape = self.shape(name)
+        for member, text in _members({"added": group}, name).items():
+            shape.slots[member] = self._slot(text, None, f"{name}.{member}")
+            shape.folded[fold(member)] = member
+        return shape
 
     def shape(self, name: str) -> Shape:
         if name in self._done:
@@ -253,7 +259,7 @@ class _Compiler:
 
     def _kinds(self, text: str, judgement: str, values: frozenset[str] | None, where: str) -> Slot:
         actions: dict[type, int] = {} if text.endswith("!") else {type(None): _FINE}
-        shape = item = entry = None
+        shape = item = rest = None
         for kind in _alternatives(text.removesuffix("!")):
             if kind == "open":
                 actions.update(dict.fromkeys((*_KINDS_IN_WORDS,), _FINE))
@@ -262,11 +268,16 @@ class _Compiler:
                 actions.update(dict.fromkeys(_SCALARS[kind], _TEXT if checked else _FINE))
             elif kind[0] + kind[-1] == "[]":
                 actions[list], item = _ITEMS, self._kinds(kind[1:-1], judgement, values, where)
+            elif kind == "{open}":
+                actions[dict] = _FINE
             elif kind[0] + kind[-1] == "{}":
-                actions[dict], entry = _ENTRIES, self._kinds(kind[1:-1], judgement, values, where)
+                actions[dict], rest = _OBJECT, self._kinds(kind[1:-1], judgement, values, where)
             elif kind != "null":
                 actions[dict], shape = _OBJECT, self.shape(kind)
-        return Slot(judgement, _words(actions), actions, values, shape, item, entry)
+        if rest is not None:
+            known = shape or Shape(where)
+            shape = Shape(where, rest, known.slots, known.folded, known.twins)
+        return Slot(judgement, _words(actions), actions, values, shape, item)
 
 
 def _alternatives(text: str) -> list[str]:

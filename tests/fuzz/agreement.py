@@ -27,7 +27,7 @@ def _object(shape: Shape, node: Any, at: str) -> Iterator[tuple[str, Any]]:
         return
     slots = {folded(name): slot for name, slot in shape.slots.items()}
     for name, value in node.items():
-        yield from _place(slots.get(folded(name)), value, f"{at}.{folded(name)}")
+        yield from _place(slots.get(folded(name), shape.rest), value, f"{at}.{folded(name)}")
 
 
 def _place(slot: Slot | None, value: Any, at: str) -> Iterator[tuple[str, Any]]:
@@ -35,9 +35,6 @@ def _place(slot: Slot | None, value: Any, at: str) -> Iterator[tuple[str, Any]]:
         if slot is None or slot.shape is not None:
             yield at, "{}"
             yield from _object(slot.shape if slot and slot.shape else Shape("unknown"), value, at)
-        elif slot.entry is not None:
-            for name, below in value.items():
-                yield from _place(slot.entry, below, f"{at}.{folded(name)}")
     elif isinstance(value, list):
         if slot is None or slot.item is not None:
             yield at, f"[{len(value)}]"
