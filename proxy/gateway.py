@@ -152,7 +152,7 @@ class Gateway:
             b"Authorization: Bearer " + key,
         ]
         lines.extend(b"%s: %s" % pair for pair in request.headers)
-        lines.append(b"Accept-Encoding: identity")
+        lines += (b"User-Agent: ringfence", b"Accept-Encoding: identity")
         if request.body or request.method != "GET":
             lines.append(b"Content-Length: %d" % len(request.body))
         head = b"\r\n".join(lines)

@@ -200,10 +200,11 @@ class Pipeline:
         """What may leave: the request as received, or as rewritten, read and judged once more."""
         if not decision.rewrites:
             return asked, approve(decision)
-        match, dialect = asked.match, routing.dialect_of(asked.match.endpoint)
+        match, edits, dialect = asked.match, decision.edits, routing.dialect_of(asked.match.endpoint)
         if decision.route is not None and any(done.startswith("pin=") for done in decision.rewrites):
-            match, _ = dialect.pin(match, asked.call, decision.route.id)
-        raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, decision.edits))
+            match, spelled = dialect.pin(match, asked.call, decision.route.id)
+            edits = (*edits, *spelled)
+        raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, edits))
         call = dialect.read(raw, match, visit.revision.tables)
         after = visit.revision.decide(call, caller, visit.at)
         return Asked(raw, match, call), approve(decision, after=after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -158,7 +159,7 @@ class Front(web.Server):
         finally:
             self.budget.release(len(body) or len(raw.body))
         if isinstance(answer, Reply):
-            return self._whole(answer)
+            return self._whole(replace(answer, body=b"") if raw.method == "HEAD" else answer)
         return await self._relay(request, answer)
 
     def _turn_away(self, request: web.BaseRequest) -> str | None:

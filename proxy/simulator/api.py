@@ -99,7 +99,8 @@ class Api:
     # -- turns ---------------------------------------------------------------------------------------
 
     def _turn(self, ask: Ask) -> tuple[Turn, Served]:
-        row = self.rows.resolve(ask.body.get("model", ask.model) or ask.model, ("llm",))
+        # What compat chat does with an image row is not documented; answering leaves the verdict to callers.
+        row = self.rows.resolve(ask.body.get("model", ask.model) or ask.model, ("llm", "image"))
         turn = (
             marked_turn(ask)
             or next((found for each in self.scenarios if (found := each.turn(ask)) is not None), None)

@@ -1,0 +1,31 @@
+"""`ringfence demo`: play the story against a simulated gateway"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("demo")
+@click.option("--once", is_flag=True, help="End after the story instead of serving on.")
+@click.option("--port", default=8080, show_default=True, help="Port of the proxy; 0 takes any free one.")
+@click.option(
+    "--policies",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default="policies",
+    show_default=True,
+    help="Folder with the example policies.",
+)
+@click.pass_context
+def command(ctx: click.Context, once: bool, port: int, policies: Path) -> None:
+    """Start the Opper simulator and the proxy, play the story, and check each verdict.
+
+    Exits with 1 when a verdict comes out otherwise than the story tells. Nothing leaves this machine.
+    """
+    from proxy.demo import Unexpected, play
+
+    try:
+        ctx.exit(play(policies, click.echo, port=0 if once else port, once=once))
+    except Unexpected as unexpected:
+        raise click.ClickException(str(unexpected)) from None
