@@ -7,7 +7,6 @@ refused until two contracts are attested, then passes, and is refused again when
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import orjson
 
 Say = Callable[[str], None]
 
@@ -71,7 +72,7 @@ class Answer:
     def error(self) -> dict[str, object]:
         """The error of an OpenAI-shaped refusal, or nothing."""
         try:
-            found = json.loads(self.body).get("error")
+            found = orjson.loads(self.body).get("error")
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
@@ -131,8 +132,8 @@ class Stage:
             time.sleep(0.1)
 
     def _revision(self) -> object:
-        ports = json.loads((self.folder / "ports.json").read_text())
-        return json.loads(_http(f"http://127.0.0.1:{ports['admin_port']}/readyz").body)["revision"]
+        ports = orjson.loads((self.folder / "ports.json").read_text())
+        return orjson.loads(_http(f"http://127.0.0.1:{ports['admin_port']}/readyz").body)["revision"]
 
 
 def play(policies: Path, say: Say, *, port: int, once: bool) -> int:
@@ -208,9 +209,9 @@ def _stream(stage: Stage) -> None:
     stage.expect("chat.completions, stream, model openai/gpt-image-1", answer, 200)
     if not answer.body.rstrip().endswith(b"data: [DONE]"):
         stage.problems.append("the stream did not end as the gateway ended it")
-    seen = json.loads(_http(f"{stage.control}/requests").body)["requests"]
+    seen = orjson.loads(_http(f"{stage.control}/requests").body)["requests"]
     received = [base64.b64decode(each["body_b64"]) for each in seen if "chat/completions" in each["target"]]
-    same = received == [json.dumps(body).encode()]
+    same = received == [orjson.dumps(body)]
     stage.say(f"       the gateway received {'exactly the bytes' if same else 'OTHER BYTES than those'} sent")
     images = [each for each in seen if each["target"].startswith("/v3/images")]
     stage.say(f"       of four requests for this model it has seen {len(images) + len(received)}")
@@ -255,7 +256,7 @@ def _stage(folder: Path, policies: Path, say: Say, port: int) -> Iterator[Stage]
     simulate = ("simulate", "--port", "0", "--control-port", "0", "--print-port")
     with _program(folder, *simulate, log="simulator.log", out=True) as simulator:
         assert simulator.stdout is not None
-        line = json.loads(simulator.stdout.readline() or "{}")
+        line = orjson.loads(simulator.stdout.readline() or "{}")
         config = _CONFIG.format(port=port, gateway=line["base_url"])
         (folder / "config.yaml").write_text(config)
         key = _ringfence(folder, "keys", "create", "--project", "demo").strip()
@@ -306,13 +307,13 @@ def _ports(folder: Path, proxy: subprocess.Popen[bytes]) -> dict[str, int]:
         if proxy.poll() is not None or time.monotonic() > deadline:
             raise Unexpected("the proxy did not start:\n" + (folder / "proxy.log").read_text())
         time.sleep(0.05)
-    ports: dict[str, int] = json.loads((folder / "ports.json").read_text())
+    ports: dict[str, int] = orjson.loads((folder / "ports.json").read_text())
     return ports
 
 
 def _http(url: str, body: dict[str, object] | None = None, key: str = "") -> Answer:
     """One request; whatever status it comes to is an answer."""
-    data = None if body is None else json.dumps(body).encode()
+    data = None if body is None else orjson.dumps(body)
     headers = {"Content-Type": "application/json"} if data else {}
     if key:
         headers["Authorization"] = f"Bearer {key}"
