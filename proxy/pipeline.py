@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from proxy import ids
 from proxy.core import rewrite
 from proxy.core.callers import credential, fingerprint
-from proxy.core.decide import Approval, approve
+from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.dialects.shape import shape_of
 from proxy.core.errors import JournalUnavailable, Unreadable
@@ -79,6 +79,8 @@ class Pipeline:
         try:
             return await self._serve(visit)
         except Unreadable as unread:
+            if visit.caller is None:
+                self._identify(visit)  # a path that cannot be read is still somebody's, for the record
             return await self._refuse(visit, plain_refusal(unread.code, unread.detail, param=unread.param))
         except JournalUnavailable:
             return self._answer(visit, plain_refusal("audit_unavailable"))
@@ -107,10 +109,15 @@ class Pipeline:
         decision = visit.decision = visit.revision.decide(asked.call, caller, visit.at)  # (4) (5)
         if not decision.allowed:
             return await self._refuse(visit, refusal(decision, asked.call, decision_id=visit.rid))
+        leaving, after = self._order(visit, asked, caller, decision)
+        if after is not None and not after.allowed:
+            # The rewrite did not clear every finding: what it left behind is what is refused.
+            visit.decision = after
+            return await self._refuse(visit, refusal(after, leaving.call, decision_id=visit.rid))
         if stopped := self._begin(visit, asked.call):
             return await self._refuse(visit, stopped)
         try:
-            leaving, approval = self._order(visit, asked, caller, decision)
+            approval = approve(decision, after=after)
             request = _forwarded(leaving, visit)
             receipt = await self._parts.evidence.intent(visit, request, model=leaving.call.models[0])  # (6)
         except BaseException:
@@ -123,14 +130,14 @@ class Pipeline:
         visit = self._open(raw)
         try:
             visit.match = routing.match(raw)
-            self._identify(visit)
         except Unreadable:
             visit.match = None
+        self._identify(visit)
         return await self._refuse(visit, plain_refusal(code))
 
     def unparsable(self) -> Reply:
         """Answer bytes that are not an HTTP request."""
-        self._parts.evidence.reject("bad_request")
+        self._reject("bad_request")
         nothing = RawRequest("", "", "", (), b"")
         return shape_of(nothing, None).refuse(plain_refusal("bad_request"))
 
@@ -196,31 +203,35 @@ class Pipeline:
 
     def _order(
         self, visit: Visit, asked: Asked, caller: Caller, decision: Decision
-    ) -> tuple[Asked, Approval]:
+    ) -> tuple[Asked, Decision | None]:
         """What may leave: the request as received, or as rewritten, read and judged once more."""
         if not decision.rewrites:
-            return asked, approve(decision)
+            return asked, None
         match, edits, dialect = asked.match, decision.edits, routing.dialect_of(asked.match.endpoint)
         if decision.route is not None and any(done.startswith("pin=") for done in decision.rewrites):
             match, spelled = dialect.pin(match, asked.call, decision.route.id)
             edits = (*edits, *spelled)
         raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, edits))
         call = dialect.read(raw, match, visit.revision.tables)
-        after = visit.revision.decide(call, caller, visit.at)
-        return Asked(raw, match, call), approve(decision, after=after)
+        return Asked(raw, match, call), visit.revision.decide(call, caller, visit.at)
 
     # -- refusals --------------------------------------------------------------------------------
 
     async def _refuse(self, visit: Visit, words: Refusal) -> Reply:
         """Record a refusal, then give it; without a caller there is nothing but a count to record."""
         if visit.caller is None:
-            self._parts.evidence.reject(words.code, peer=visit.raw.peer, size=len(visit.raw.body))
+            self._reject(words.code, peer=visit.raw.peer, size=len(visit.raw.body))
             return self._answer(visit, words)
         try:
             await self._parts.evidence.refusal(visit, words.code)
         except JournalUnavailable:
             words = plain_refusal("audit_unavailable")
         return self._answer(visit, words)
+
+    def _reject(self, code: str, *, peer: str = "", size: int | None = None) -> None:
+        """Count input by nobody that we know, and note it for the log."""
+        self._parts.metrics.rejects.add(code)
+        self._parts.evidence.reject(code, peer=peer, size=size)
 
     def _answer(self, visit: Visit, words: Refusal) -> Reply:
         """The refusal in the shape of the caller's SDK."""
