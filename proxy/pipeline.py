@@ -141,6 +141,10 @@ class Pipeline:
         nothing = RawRequest("", "", "", (), b"")
         return shape_of(nothing, None).refuse(plain_refusal("bad_request"))
 
+    def unfinished(self, code: str, *, peer: str) -> None:
+        """Count a request whose end never came: there is nobody left to answer."""
+        self._reject(code, peer=peer)
+
     def fault(self, error: object) -> Reply:
         """Answer for an error of our own, naming nothing of it but its class to the log."""
         self._parts.evidence.fault(error)

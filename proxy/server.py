@@ -66,11 +66,27 @@ class Connection(RequestHandler):
     The stock error page and error log quote the bytes that could not be parsed, keys included.
     """
 
-    __slots__ = ("_front",)
+    __slots__ = ("_begun", "_front")
 
     def __init__(self, manager: Front, **options: Any) -> None:
         super().__init__(manager, **options)
         self._front = manager
+        self._begun = False
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, and note whether they began a head without ending it."""
+        waiting, parsed = self._waiter is not None, self._request_count
+        super().data_received(data)
+        self._begun = waiting and self._request_count == parsed
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count a head that never ended, whoever gave up on it."""
+        if self._begun:
+            self._begun = False
+            self._front.pipeline.unfinished("bad_request", peer=_address(self.peername))
+        super().connection_lost(exc)
 
     @override
     def handle_error(
@@ -166,6 +182,8 @@ class Front(web.Server):
         """A reason to refuse that the head alone gives, before the body is read."""
         if request.version != HttpVersion11:
             return "http_version"
+        if request.method == "CONNECT":
+            return "method_not_allowed"
         if "Upgrade" in request.headers:
             return "upgrade_refused"
         if self._hosts and request.headers.get("Host", "") not in self._hosts:
@@ -184,7 +202,11 @@ class Front(web.Server):
         else:
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(_CONTINUE)
-            await self._collect(content, body)
+            try:
+                await self._collect(content, body)
+            except asyncio.CancelledError:
+                self.pipeline.unfinished("bad_request_body", peer=raw.peer)
+                raise
             whole = bytes(body)
         return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
 
@@ -224,6 +246,10 @@ class Front(web.Server):
 
     def _whole(self, reply: Reply) -> web.StreamResponse:
         return _closing(reply) if self.draining else _response(reply)
+
+
+def _address(peername: object) -> str:
+    return str(peername[0]) if isinstance(peername, tuple) and peername else ""
 
 
 def _head(request: web.BaseRequest) -> RawRequest:
