@@ -110,9 +110,9 @@ def decide(
     main = choices[0].route
     if reason or main is None:
         reason = "catalogue_stale" if stale and reason in _UNKNOWN_WHEN_STALE else reason
-        # Where the gateway itself falls short, no route is an alternative.
-        reachable = all(h.passes for h in at_gateway)
-        alternatives = _alternatives(call, candidates, world) if reachable else ()
+        # Another route helps only where the route is what falls short, and not the gateway itself.
+        helps = choices[0].reason and all(h.passes for h in at_gateway)
+        alternatives = _alternatives(call, candidates, world) if helps else ()
         return _denial(reason or "no_compliant_route", matching, findings, alternatives)
     return _allowance(call, choices, features, held, world)
 

@@ -66,7 +66,8 @@ class Form:
             return ""
         value = self.data[name]
         if not isinstance(value, str) or not value.strip():
-            self.wrong((name,), f"{name} must be text, not {kind_of(value)}")
+            shown = "empty" if isinstance(value, str) else kind_of(value)
+            self.wrong((name,), f"{name} must be text, not {shown}")
             return ""
         if len(value) > limit or not value.isprintable():
             self.wrong((name,), f"{name} must be one line of at most {limit} characters")

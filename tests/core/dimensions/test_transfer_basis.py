@@ -49,7 +49,8 @@ def test_one_accepted_basis_is_enough(asked: list[str], found: str, expected: Ou
 
 
 def test_every_wrong_basis_is_reported() -> None:
+    asked: dict[str, Any] = {"any_of": ["sccs", "scc", "dpd"]}
     with pytest.raises(Misread) as caught:
-        BASIS.parse({"any_of": ["sccs", "scc", "dpd"]}, COUNTRIES)
+        BASIS.parse(asked, COUNTRIES)
     assert [pointer for pointer, _ in caught.value.wrongs] == [("any_of", 0), ("any_of", 2)]
     assert "did you mean 'scc'?" in caught.value.wrongs[0][1]
