@@ -194,10 +194,11 @@ class Metrics:
             "histograms": {each.name: _joined(each.values) for each in self.histograms()},
         }
 
-    def text(self, others: Iterable[Snapshot] = ()) -> bytes:
-        """Prometheus' text format: the numbers of this worker and of others, added up."""
+    def text(self, snapshots: Iterable[Snapshot] | None = None) -> bytes:
+        """Prometheus' text format: this worker's numbers, or those of the given snapshots, added up."""
         registry = CollectorRegistry()
-        registry.register(_Families(self, [self.snapshot(), *others]))
+        given = [self.snapshot()] if snapshots is None else list(snapshots)
+        registry.register(_Families(self, given))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -66,12 +67,13 @@ class Connection(RequestHandler):
     The stock error page and error log quote the bytes that could not be parsed, keys included.
     """
 
-    __slots__ = ("_begun", "_front")
+    __slots__ = ("_begun", "_closed", "_front")
 
-    def __init__(self, manager: Front, **options: Any) -> None:
+    def __init__(self, manager: Front, closed: Callable[[], None] | None = None, **options: Any) -> None:
         super().__init__(manager, **options)
         self._front = manager
         self._begun = False
+        self._closed = closed
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -82,11 +84,14 @@ class Connection(RequestHandler):
 
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count a head that never ended, whoever gave up on it."""
+        """Count a head that never ended, whoever gave up on it; tell who handed the connection over."""
         if self._begun:
             self._begun = False
             self._front.pipeline.unfinished("bad_request", peer=_address(self.peername))
         super().connection_lost(exc)
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
     @override
     def handle_error(
@@ -143,6 +148,10 @@ class Front(web.Server):
     def __call__(self) -> RequestHandler:
         """One protocol object per accepted connection."""
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def with_end(self, closed: Callable[[], None]) -> RequestHandler:
+        """A protocol object for a connection whose end somebody else counts."""
+        return Connection(self, closed, loop=self._loop, **self._kwargs)
 
     def stop_listening_to_idle(self) -> None:
         """Close the connections on which nothing is being answered; the others close when they end."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import orjson
@@ -12,8 +14,11 @@ import uvloop
 from proxy import logs
 from proxy.admin import Admin
 from proxy.config import Settings
+from proxy.core.errors import RingfenceError
+from proxy.handover import Channel, Letter, Report, Told
 from proxy.runtime import require_sound_runtime
 from proxy.settings import ListenSettings
+from proxy.supervisor import Supervisor
 from proxy.wiring import assemble, version
 from proxy.worker import Worker
 
@@ -26,7 +31,8 @@ def serve(settings: Settings, ports_file: Path | None = None) -> None:
     require_sound_runtime()
     if settings.unsafe:
         logs.logger().warning("unsafe_settings", unsafe=list(settings.unsafe))
-    uvloop.run(_serve_alone(settings, ports_file))
+    run = _serve_alone if settings.workers == 1 else _serve_with_workers
+    uvloop.run(run(settings, ports_file))
 
 
 async def _serve_alone(settings: Settings, ports_file: Path | None) -> None:
@@ -35,15 +41,64 @@ async def _serve_alone(settings: Settings, ports_file: Path | None) -> None:
     worker = Worker(assembly, refreshes=True)
     await worker.start()
 
+    async def readiness() -> Report:
+        return worker.report()
+
     async def metrics() -> bytes:
         return assembly.metrics.text()
 
-    admin = Admin(worker.readiness, metrics)
+    admin = Admin(readiness, metrics)
     await admin.start(settings.admin.host, settings.admin.port)
     await worker.listen(sock, tls)
     announce(settings, sock, admin.port, ports_file)
     await worker.run()
     await admin.stop()
+
+
+async def _serve_with_workers(settings: Settings, ports_file: Path | None) -> None:
+    sock = listening_socket(settings.listen)
+    supervisor = Supervisor(settings, run_worker)
+    await supervisor.start()
+    admin = Admin(supervisor.readiness, supervisor.metrics)
+    await admin.start(settings.admin.host, settings.admin.port)
+    announce(settings, sock, admin.port, ports_file)
+    await supervisor.run(sock)
+    await admin.stop()
+
+
+def run_worker(settings: Settings, name: str, end: socket.socket) -> None:
+    """One of several workers: connections come from its parent through `end`."""
+    logs.set_up(settings.logs.level)
+    # Ctrl-C reaches every process of a terminal; only the parent may act on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        uvloop.run(_work(settings, name, end))
+    except RingfenceError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(3)
+
+
+async def _work(settings: Settings, name: str, end: socket.socket) -> None:
+    tls = listening_tls(settings.listen)
+    assembly = assemble(settings, worker=name)
+    # The first worker fetches the catalogue; the others see the file change.
+    worker = Worker(assembly, refreshes=name == "w0", stops=(signal.SIGTERM,))
+    await worker.start()
+
+    def closed() -> None:
+        channel.say(Letter.CLOSED)
+
+    def hear(letter: Letter, _body: bytes, connection: socket.socket | None) -> None:
+        if letter is Letter.CONNECTION and connection is not None:
+            worker.take(connection, tls, closed)
+        elif letter is Letter.TELL:
+            told: Told = {**worker.report(), "metrics": assembly.metrics.snapshot()}
+            channel.say(Letter.TOLD, orjson.dumps(told))
+
+    channel = Channel(end, hear, worker.stop)
+    channel.say(Letter.UP)
+    await worker.run()
+    channel.close()
 
 
 def announce(settings: Settings, sock: socket.socket, admin_port: int, ports_file: Path | None) -> None:

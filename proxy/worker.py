@@ -8,11 +8,12 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from proxy import ids
 from proxy.core.errors import JournalUnavailable
+from proxy.handover import Report
 from proxy.logs import logger
 from proxy.wiring import Assembly
 
@@ -21,15 +22,21 @@ _SPEND_EVERY = 5.0
 _LAST_WORDS = 0.1
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Worker:
     """Runs an assembly until it is told to stop, then lets open answers end."""
 
-    def __init__(self, assembly: Assembly, *, refreshes: bool) -> None:
+    def __init__(
+        self, assembly: Assembly, *, refreshes: bool, stops: Collection[signal.Signals] = STOPS
+    ) -> None:
         self._parts = assembly
         self._refreshes = refreshes
+        self._stops = stops
+        self._taking: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
+        self._group = asyncio.TaskGroup()
         self._servers: list[asyncio.Server] = []
 
     # -- life ------------------------------------------------------------------------------------
@@ -42,7 +49,7 @@ class Worker:
         if self._refreshes:
             await self._refresh()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in self._stops:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: parts.revisions.look(again=True))
 
@@ -51,10 +58,22 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._parts.front, sock=sock, ssl=tls))
 
-    async def take(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Serve a connection that another process has accepted."""
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self._parts.front, connection, ssl=tls)
+    def take(self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]) -> None:
+        """Serve a connection that another process has accepted; `closed` is called when it ends."""
+        task = self._group.create_task(self._take(connection, tls, closed))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+
+    async def _take(
+        self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]
+    ) -> None:
+        loop, front = asyncio.get_running_loop(), self._parts.front
+        try:
+            await loop.connect_accepted_socket(lambda: front.with_end(closed), connection, ssl=tls)
+        except OSError:
+            # A handshake that failed never became a connection.
+            connection.close()
+            closed()
 
     def stop(self) -> None:
         """Begin to drain; when told again, cut what is still open."""
@@ -65,11 +84,11 @@ class Worker:
     async def run(self) -> None:
         """Serve until told to stop, then drain and close the log. A watch that dies ends the worker."""
         try:
-            async with asyncio.TaskGroup() as group:
-                watches = [group.create_task(work) for work in self._watches()]
+            async with self._group:
+                watches = [self._group.create_task(work) for work in self._watches()]
                 await self._stop.wait()
-                for watch in watches:
-                    watch.cancel()
+                for task in (*watches, *self._taking):
+                    task.cancel()
         finally:
             logger().info("draining", connections=len(self._parts.front.connections))
             await self._drain()
@@ -178,7 +197,7 @@ class Worker:
         """What is wrong although requests are served: files that could not be taken over."""
         return [str(mistake) for mistake in self._parts.revisions.mistakes]
 
-    async def readiness(self) -> dict[str, object]:
+    def report(self) -> Report:
         """What `/readyz` answers."""
         troubles = self.troubles()
         return {

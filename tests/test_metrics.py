@@ -84,7 +84,7 @@ def test_workers_add_up_and_the_weakest_tells_whether_all_is_well() -> None:
         metrics.rejects.add("unknown_key")
         metrics.append_seconds.observe(0.001)
     sent = json.loads(json.dumps(other.snapshot()))
-    found = samples(one.text([sent]))
+    found = samples(one.text([one.snapshot(), sent]))
     assert found["ringfence_streams{}"] == 7
     assert found["ringfence_journal_healthy{}"] == 0
     assert found["ringfence_catalog_age_seconds{}"] == 70

@@ -1,0 +1,182 @@
+"""the parent of several workers: accepts for them, keeps them even, starts them anew"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.process import BaseProcess
+
+import orjson
+
+from proxy.config import Settings
+from proxy.core.errors import RingfenceError
+from proxy.handover import Channel, Letter, Told, pair
+from proxy.logs import logger
+from proxy.metrics import Metrics
+
+Run = Callable[[Settings, str, socket.socket], None]
+
+_START_SECONDS = 60.0
+_TELL_SECONDS = 2.0
+_AGAIN_SECONDS = 1.0
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class WorkerFailed(RingfenceError):
+    """A worker ended before it could serve; its log lines say why."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker as its parent sees it. `open` counts its connections."""
+
+    name: str
+    process: BaseProcess
+    channel: Channel
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    open: int = 0
+    told: asyncio.Future[bytes] | None = None
+
+
+class Supervisor:
+    """Starts `settings.workers` processes with `run` and hands each new connection to the least busy."""
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        self._settings = settings
+        self._run = run
+        self._members: dict[str, Member] = {}
+        self._stopping = asyncio.Event()
+        self._failed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start every worker; raises `WorkerFailed` when one does not come up."""
+        for number in range(self._settings.workers):
+            self._spawn(f"w{number}")
+        waiting = [member.up.wait() for member in self._members.values()]
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await asyncio.gather(*waiting)
+        except TimeoutError:
+            self._failed.set()
+        if self._failed.is_set():
+            self.stop()
+            raise WorkerFailed("a worker did not start; the log lines above say why")
+
+    async def run(self, sock: socket.socket) -> None:
+        """Accept and hand over until told to stop; then let the workers drain."""
+        loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, partial(self._signal, signal.SIGHUP))
+        loop.add_reader(sock.fileno(), self._accept, sock)
+        await self._stopping.wait()
+        loop.remove_reader(sock.fileno())
+        sock.close()
+        await asyncio.to_thread(self._join)
+
+    def stop(self) -> None:
+        """Tell the workers to drain; told again, they hurry."""
+        self._stopping.set()
+        self._signal(signal.SIGTERM)
+
+    # -- workers ---------------------------------------------------------------------------------
+
+    def _spawn(self, name: str) -> None:
+        ours, theirs = pair()
+        process = _SPAWN.Process(target=self._run, args=(self._settings, name, theirs), name=name)
+        process.start()
+        theirs.close()
+        channel = Channel(ours, partial(self._hear, name), partial(self._gone, name))
+        self._members[name] = Member(name, process, channel)
+
+    def _hear(self, name: str, letter: Letter, body: bytes, _connection: socket.socket | None) -> None:
+        member = self._members[name]
+        if letter is Letter.CLOSED:
+            member.open -= 1
+        elif letter is Letter.UP:
+            member.up.set()
+        elif letter is Letter.TOLD and member.told is not None and not member.told.done():
+            member.told.set_result(body)
+
+    def _gone(self, name: str) -> None:
+        """A worker ended: its open requests are lost, its log says so, and another takes its name."""
+        member = self._members[name]
+        if self._stopping.is_set():
+            return
+        logger().error("worker_ended", worker=name, pid=member.process.pid or 0)
+        if not member.up.is_set():
+            self._failed.set()
+            member.up.set()
+            return
+        asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._again, name)
+
+    def _again(self, name: str) -> None:
+        if not self._stopping.is_set():
+            self._members[name].process.join()
+            self._spawn(name)
+
+    def _signal(self, number: int) -> None:
+        for member in self._members.values():
+            if member.process.is_alive() and member.process.pid is not None:
+                _kill(member.process.pid, number)
+
+    def _join(self) -> None:
+        for member in self._members.values():
+            member.process.join()
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _accept(self, sock: socket.socket) -> None:
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return
+        with connection:
+            serving = [member for member in self._members.values() if member.up.is_set()]
+            for member in sorted(serving, key=lambda each: each.open):
+                if member.channel.say(Letter.CONNECTION, connection=connection):
+                    member.open += 1
+                    return
+
+    # -- admin -----------------------------------------------------------------------------------
+
+    async def readiness(self) -> dict[str, object]:
+        """What `/readyz` answers: ready when every worker is."""
+        reports = await self._ask()
+        troubles = [f"{name}: {words}" for name, report in reports.items() for words in report["troubles"]]
+        troubles += [f"{name}: does not answer" for name in self._members if name not in reports]
+        warnings = {words for report in reports.values() for words in report["warnings"]}
+        revisions = sorted({report["revision"] for report in reports.values()})
+        return {
+            "ready": not troubles,
+            "troubles": troubles,
+            "warnings": sorted(warnings),
+            "revision": revisions[0] if len(revisions) == 1 else revisions,
+        }
+
+    async def metrics(self) -> bytes:
+        """The numbers of all workers, added up."""
+        return Metrics().text([told["metrics"] for told in (await self._ask()).values()])
+
+    async def _ask(self) -> dict[str, Told]:
+        loop = asyncio.get_running_loop()
+        for member in self._members.values():
+            member.told = loop.create_future()
+            member.channel.say(Letter.TELL)
+        asked = {member.name: member.told for member in self._members.values() if member.told is not None}
+        await asyncio.wait(asked.values(), timeout=_TELL_SECONDS)
+        return {name: orjson.loads(told.result()) for name, told in asked.items() if told.done()}
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
