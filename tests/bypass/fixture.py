@@ -101,8 +101,9 @@ def _row(identity: str, model: str, place: dict[str, Any], *, kind: str = "llm")
     zdr = dict.fromkeys(("logging", "moderation", "caching", "training", "subprocessors"), keeps)
     days = {"retention_days": 30 if keeps else 0}
     return {
-        "id": identity, "name": identity, "type": kind, "provider": identity.partition("/")[0], "model": model,
-        "model_id": identity.partition("/")[2], "pooled": True, "context_window": 200_000, "region": region,
+        "id": identity, "name": identity, "type": kind, "provider": identity.partition("/")[0],
+        "model": model, "model_id": identity.partition("/")[2], "pooled": True, "region": region,
+        "context_window": 200_000,
         "country": country, "pricing": {"input": [1.0], "output": [4.0], "billing_unit": "per_mtok"},
         "compliance": {
             "route_id": identity, "residency": region, "country": country, "inference_location": country,

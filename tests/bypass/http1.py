@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIRST_ANSWER = re.compile(rb"HTTP/1\.1 (\d\d\d)(?: [^\r\n]*)?")
+_FIRST_ANSWER = re.compile(rb"HTTP/1\.[01] (\d\d\d)(?: [^\r\n]*)?")
 _FIRST_REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/1\.1")
 
 

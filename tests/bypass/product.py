@@ -131,12 +131,12 @@ class Ringfence:
         files = [self._log, *sorted(self.folder.glob("data/**/*.sqlite*"))]
         return b"".join(path.read_bytes() for path in files if path.exists())
 
-    async def _rejects(self) -> float:
+    async def rejects(self) -> float:
         return sum(float(value) for value in _REJECTS.findall((await self._get("/metrics"))[1]))
 
     async def mark(self) -> Mark:
         """Where everything stands."""
-        return Mark(len(self.records()), self._log.stat().st_size, await self._rejects())
+        return Mark(len(self.records()), self._log.stat().st_size, await self.rejects())
 
     async def since(self, mark: object) -> Trace:
         """What was written since, once every intent has its outcome."""
@@ -149,5 +149,5 @@ class Ringfence:
                 break
             await asyncio.sleep(0.02)
         said = self._log.read_bytes()[mark.said :] + json.dumps(records).encode()
-        counted = int(await self._rejects() - mark.rejects)
+        counted = int(await self.rejects() - mark.rejects)
         return Trace(records=tuple(records), counted=counted, said=said)

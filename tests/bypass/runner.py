@@ -27,7 +27,10 @@ class Subject(Protocol):
 
     port: int
     upstream_key: str
-    intents: int
+
+    @property
+    def intents(self) -> int:
+        """How many intents are durable now."""
 
     async def mark(self) -> object:
         """Where its logs, records and counters stand."""

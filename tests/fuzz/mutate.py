@@ -16,16 +16,19 @@ Mutation: TypeAlias = Callable[[Random, bytes], bytes]
 
 DENIED = b"openai/gpt-5.5"
 _KEYS = (
-    b"model", b"stream", b"store", b"messages", b"input", b"tools", b"models", b"fallback_models", b"provider",
-    b"role", b"content", b"type", b"metadata", b"route", b"extra_body", b"x_new", b"contents", b"cachedContent",
+    b"model", b"stream", b"store", b"messages", b"input", b"tools", b"models", b"fallback_models",
+    b"provider", b"role", b"content", b"type", b"metadata", b"route", b"extra_body", b"x_new",
+    b"contents", b"cachedContent",
 )  # fmt: skip
 _VALUES = (
-    b'"openai/gpt-5.5"', b"true", b"null", b"1", b"{}", b"[]", b'["openai/gpt-5.5"]', b'{"model":"openai/gpt-5.5"}',
-    b"1e999", b"NaN", b"-0", b'"\\ud800"', b'""', b'" azure/gpt-5.5"', b"99999999999999999999", b'"\\u0000"',
+    b'"openai/gpt-5.5"', b"true", b"null", b"1", b"{}", b"[]", b'["openai/gpt-5.5"]',
+    b'{"model":"openai/gpt-5.5"}', b"1e999", b"NaN", b"-0", b'"\\ud800"', b'""', b'" azure/gpt-5.5"',
+    b"99999999999999999999", b'"\\u0000"',
 )  # fmt: skip
 _SPLICES = (
-    b"\x00", b"\xef\xbb\xbf", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\x8b", b"/*", b"*/", b"//\n", b"\\u0000",
-    b"\\ud800", b"\\", b'"', b",", b"{", b"}", b"[", b"]", b":", b"'", b"\n", b"\r\n", b"\t", b"#", b"+ACI-", b"\x1f\x8b",
+    b"\x00", b"\xef\xbb\xbf", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\x8b", b"/*", b"*/",
+    b"//\n", b"\\u0000", b"\\ud800", b"\\", b'"', b",", b"{", b"}", b"[", b"]", b":", b"'", b"\n",
+    b"\r\n", b"\t", b"#", b"+ACI-", b"\x1f\x8b",
 )  # fmt: skip
 _MEMBER = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*):')
 
@@ -125,8 +128,8 @@ def nest(random: Random, body: bytes) -> bytes:
 
 
 BODY: tuple[Mutation, ...] = (
-    duplicate_member, duplicate_member, duplicate_member, respell_member, respell_member, replace_value, splice,
-    flip, cut, append_document, transcode, nest,
+    duplicate_member, duplicate_member, duplicate_member, respell_member, respell_member, replace_value,
+    splice, flip, cut, append_document, transcode, nest,
 )  # fmt: skip
 
 
@@ -138,9 +141,10 @@ def body(random: Random, seed: bytes) -> bytes:
 
 
 _PATH_BITS = (
-    "..", ".", "%2e%2e", "%2f", "%5c", "\\", "//", ";x=1", "%00", "%0d%0a", "#", "?", "%3f", "%23", "*", ":",
-    "%252e", "\u212a", " ", "models", "v1", "v3", "compat", "openai%2Fgpt-5.5", "gemini-us-fixture", "&key=x",
-    "?model=openai/gpt-5.5", "?key=other", "?alt=sse", "?beta=true", ":generateContent", "/", "@", "http://x",
+    "..", ".", "%2e%2e", "%2f", "%5c", "\\", "//", ";x=1", "%00", "%0d%0a", "#", "?", "%3f", "%23", "*",
+    ":", "%252e", "\u212a", " ", "models", "v1", "v3", "compat", "openai%2Fgpt-5.5", "gemini-us-fixture",
+    "&key=x", "?model=openai/gpt-5.5", "?key=other", "?alt=sse", "?beta=true", ":generateContent", "/",
+    "@", "http://x",
 )  # fmt: skip
 
 
@@ -165,13 +169,15 @@ def path(random: Random, seed: str) -> str:
 
 
 _FIELDS = (
-    b"Content-Length: 5", b"Content-Length: +78", b"Content-Length: 78, 78", b"Transfer-Encoding: chunked",
-    b"Transfer-Encoding: identity", b"transfer-encoding:\x0bchunked", b"Content-Encoding: gzip", b"Host: other.test",
-    b"Content-Type: text/plain", b"Content-Type: application/json; charset=utf-7", b"Upgrade: h2c", b"Expect: x",
-    b"Authorization: Bearer other", b"x-api-key: other", b"X-Opper-Api-Key: op-attacker", b"TE: trailers",
-    b"Connection: Content-Length", b"X-HTTP-Method-Override: GET", b"anthropic-version: 2023-06-01",
-    b"x-goog-api-key: rk-test-0123456789abcdef0123456789abcdef", b"Trailer: Host", b" folded: yes", b"X\x00: y",
-    b"X-A: b\rc", b"X-A: b\nHost: c", b"Proxy-Connection: keep-alive", b"anthropic-beta: mcp-client-2025-11-20",
+    b"Content-Length: 5", b"Content-Length: +78", b"Content-Length: 78, 78",
+    b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity", b"transfer-encoding:\x0bchunked",
+    b"Content-Encoding: gzip", b"Host: other.test", b"Content-Type: text/plain",
+    b"Content-Type: application/json; charset=utf-7", b"Upgrade: h2c", b"Expect: x",
+    b"Authorization: Bearer other", b"x-api-key: other", b"X-Opper-Api-Key: op-attacker",
+    b"TE: trailers", b"Connection: Content-Length", b"X-HTTP-Method-Override: GET",
+    b"anthropic-version: 2023-06-01", b"x-goog-api-key: rk-test-0123456789abcdef0123456789abcdef",
+    b"Trailer: Host", b" folded: yes", b"X\x00: y", b"X-A: b\rc", b"X-A: b\nHost: c",
+    b"Proxy-Connection: keep-alive", b"anthropic-beta: mcp-client-2025-11-20",
 )  # fmt: skip
 
 
