@@ -106,9 +106,10 @@ class Stage:
         """Have the gateway's next answer go wrong."""
         self._call(self.simulator.faults.add, Fault(kind, **fields))
 
-    def no_faults(self) -> None:
-        """Have everything go right again."""
+    def forget(self) -> None:
+        """Have everything go right again, and nothing seen so far."""
         self._call(self.simulator.faults.clear)
+        self._call(self.simulator.witness.clear)
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         async def called() -> None:
@@ -230,10 +231,7 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 @contextmanager
 def _simulator(loop: asyncio.AbstractEventLoop) -> Iterator[Simulator]:
     async def begin() -> Simulator:
-        options = Options(
-            keys=frozenset({UPSTREAM_KEY}), only_these_keys=True, control_port=0, sdk_key_forms=False
-        )
-        simulator = Simulator(options)
+        simulator = Simulator(Options(keys=frozenset({UPSTREAM_KEY}), only_these_keys=True, control_port=0))
         await simulator.start()
         return simulator
 
