@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from proxy.core.json_path import written
 from proxy.core.reasons import reason
-from proxy.core.values import Call, Decision, Finding, Outcome, Refusal
+from proxy.core.values import Call, Decision, Finding, Outcome, Refusal, Signal
 
 _MOST_GAPS = 16
 _MOST_WORDS = 160
+_MOST_MEMBERS = 5
+_UNKNOWN_MEMBER = f"features.{Signal.UNKNOWN_MEMBER.value}"
 _HEADS = ("policy", "about", "asked", "claimed", "verdict")
 _VERDICTS = {
     Outcome.MET: "met",
@@ -31,7 +34,7 @@ def refusal(decision: Decision, call: Call, *, decision_id: str) -> Refusal:
         message=" ".join(sentences(decision, call)),
         decision_id=decision_id,
         param=_param(decision, call),
-        remedies=remedies(decision),
+        remedies=remedies(decision, call),
         alternatives=tuple(decision.alternatives),
     )
 
@@ -61,8 +64,8 @@ def sentences(decision: Decision, call: Call) -> tuple[str, ...]:
     """Tell a decision in plain sentences, the verdict first."""
     if decision.allowed:
         return _allowed(decision, call)
-    told = [_verdict(decision, call), *_policies(decision), *_gaps(decision)]
-    advice = remedies(decision)
+    told = [_verdict(decision, call), *_policies(decision), *_gaps(decision, call)]
+    advice = remedies(decision, call)
     if advice:
         told.append(f"What would make it compliant: {'; '.join(advice)}.")
     if decision.alternatives:
@@ -72,9 +75,12 @@ def sentences(decision: Decision, call: Call) -> tuple[str, ...]:
     return tuple(told)
 
 
-def remedies(decision: Decision) -> tuple[str, ...]:
-    """List what would change the verdict, each once, in the order of the findings."""
-    found = [finding.remedy for finding in _failing(decision) if finding.remedy]
+def remedies(decision: Decision, call: Call | None = None) -> tuple[str, ...]:
+    """List what would change the verdict, each once, in the order of the findings.
+
+    `call` is given where the sender reads it: only he may be told the names of his own members.
+    """
+    found = [_remedy(finding, call) for finding in _failing(decision) if finding.remedy]
     if not found and not decision.allowed:
         found = [reason(decision.reason).advice.rstrip(".")]
     return tuple(dict.fromkeys(found))[:_MOST_GAPS]
@@ -119,8 +125,8 @@ def _policy_word(names: Sequence[str]) -> str:
     return "policy" if len(names) == 1 else "policies"
 
 
-def _gaps(decision: Decision) -> list[str]:
-    gaps = list(dict.fromkeys(_gap(finding, decision) for finding in _failing(decision)))
+def _gaps(decision: Decision, call: Call) -> list[str]:
+    gaps = list(dict.fromkeys(_gap(finding, decision, call) for finding in _failing(decision)))
     if not gaps:
         return []
     left = len(gaps) - _MOST_GAPS
@@ -135,7 +141,9 @@ def _no_other(decision: Decision) -> list[str]:
     return [] if about == {"features"} else ["No other route of this kind complies today."]
 
 
-def _gap(finding: Finding, decision: Decision) -> str:
+def _gap(finding: Finding, decision: Decision, call: Call) -> str:
+    if finding.dimension == _UNKNOWN_MEMBER:
+        return f"no table knows {_members(call)} ({finding.dimension}: {finding.asked})"
     if finding.dimension.startswith("features."):
         return f"{finding.claimed} is not let through ({finding.dimension}: {finding.asked})"
     several = len({f.route for f in decision.findings if f.route}) > 1
@@ -163,8 +171,28 @@ def _failing(decision: Decision) -> list[Finding]:
     return [f for f in decision.findings if f.outcome in (Outcome.UNMET, Outcome.UNKNOWN)]
 
 
+def _remedy(finding: Finding, call: Call | None) -> str:
+    if finding.dimension != _UNKNOWN_MEMBER or call is None:
+        return finding.remedy
+    return f"leave out {_members(call)}, or have the policy set unknown_members: drop"
+
+
+def _members(call: Call) -> str:
+    names = _unknown_members(call)
+    left = len(names) - _MOST_MEMBERS
+    return ", ".join(names[:_MOST_MEMBERS]) + (f" and {left} more" if left > 0 else "")
+
+
+def _unknown_members(call: Call) -> list[str]:
+    """The places of the members that no table knows, as their sender wrote them."""
+    effects = [effect for effect in call.effects if Signal.UNKNOWN_MEMBER in effect.signals]
+    return [_clip(written(edit.pointer).removeprefix("$.")) for effect in effects for edit in effect.edits]
+
+
 def _param(decision: Decision, call: Call) -> str | None:
-    if decision.reason in ("feature_refused", "unknown_member"):
+    if decision.reason == "unknown_member":
+        return next(iter(_unknown_members(call)), None)
+    if decision.reason == "feature_refused":
         refused = {f.source for f in _failing(decision) if f.dimension.startswith("features.")}
         return next((effect.path for effect in call.effects if effect.row in refused and effect.path), None)
     return "model" if decision.reason != "no_matching_policy" else None
