@@ -162,8 +162,9 @@ class Stage:
         """Start the proxy and wait until it listens; a process that ends instead shows its log."""
         ports = self.folder / "ports.json"
         with (self.folder / "proxy.log").open("ab") as log:
+            serve = [sys.executable, "-m", "proxy", "serve", "--config", "config.yaml"]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy", "serve", "--config", "config.yaml", "--ports-file", str(ports)],
+                [*serve, "--ports-file", str(ports)],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
             )  # fmt: skip
         eventually(lambda: ports.exists() or self.process is None or self.process.poll() is not None)
@@ -293,5 +294,6 @@ def _contract(claim: str, **subject: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RINGFENCE_", "OPPER_"))}
+    ours = ("RINGFENCE_", "OPPER_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "OPPER_API_KEY": UPSTREAM_KEY}

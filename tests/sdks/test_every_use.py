@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,8 +28,8 @@ def each(*promises: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def sdks(stage: Stage) -> Iterator[Clients]:
-    yield clients(stage.url, stage.keys["open"])
+def sdks(stage: Stage) -> Clients:
+    return clients(stage.url, stage.keys["open"])
 
 
 def decision(sdks: Clients) -> str:
@@ -55,7 +54,8 @@ def test_an_intent_and_an_outcome_are_on_record_without_a_word_of_content(
     assert (intent["dialect"], intent["op"]) == tuple(use.endpoint.split(" "))
     assert (intent["model_fwd"], intent["project"], intent["effect"]) == (use.allowed, "open", "allow")
     assert (intent["in_len"], intent["stream"]) == (len(sent.body), use.mode == "stream")
-    assert (outcome["end"], outcome["status"], outcome["bytes"]) == ("complete", sent.status, len(sent.received))
+    assert (outcome["end"], outcome["status"]) == ("complete", sent.status)
+    assert outcome["bytes"] == len(sent.received)
     if sent.status == 200:
         assert (outcome["served"], outcome["model_srv"]) == ("confirmed", use.model)
     assert intent["mono"] < outcome["mono"]
