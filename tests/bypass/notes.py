@@ -13,7 +13,7 @@ from tests.bypass.cases import Case
 from tests.bypass.readers import SIX, Unread
 from tests.bypass.verdicts import NOTE, Fault, Observation
 
-_NEVER_UPSTREAM = (
+NEVER_UPSTREAM = (
     b"upgrade", b"http2-settings", b"te", b"trailer", b"cookie", b"expect", b"proxy-authorization",
     b"x-api-key", b"x-goog-api-key", b"forwarded", b"x-forwarded-for", b"x-forwarded-uri",
     b"x-original-url", b"x-rewrite-url",
@@ -31,7 +31,7 @@ def noted(case: Case, seen: Observation) -> list[Fault]:
 
 def _headers(seen: Observation) -> Iterator[str]:
     for message in seen.requests:
-        for name in _NEVER_UPSTREAM:
+        for name in NEVER_UPSTREAM:
             if message.all(name):
                 yield f"the header {name.decode()} reached the upstream"
         if len(message.all(b"authorization")) != 1:

@@ -15,7 +15,7 @@ from tests.bypass.cases import Fixture
 from tests.bypass.http1 import Message
 from tests.bypass.readers import folded, readings
 
-_NAMES = frozenset({
+MODEL_NAMES = frozenset({
     "model", "models", "model[]", "fallback_models", "fallbackmodels", "fallbacks", "model_name", "model_id",
     "modelid", "agent", "order", "deployment", "engine",
 })  # fmt: skip
@@ -36,7 +36,7 @@ def _in_target(target: str) -> Iterator[str]:
         if named := _GOOGLE.search(path):
             yield named[1]
         for name, value in parse_qsl(query, keep_blank_values=True):
-            if folded(name) in _NAMES:
+            if folded(name) in MODEL_NAMES:
                 yield value
         target = unquote(target)
 
@@ -47,11 +47,11 @@ def _in_body(message: Message) -> Iterator[str]:
         yield from _in_json(value)
     if b"form-urlencoded" in media:
         for name, value in parse_qsl(message.body.decode("utf-8", "replace")):
-            if folded(name) in _NAMES:
+            if folded(name) in MODEL_NAMES:
                 yield value
     if b"multipart" in media:
         for name, held in _PART.findall(message.body):
-            if folded(name.decode("utf-8", "replace")) in _NAMES:
+            if folded(name.decode("utf-8", "replace")) in MODEL_NAMES:
                 yield held.decode("utf-8", "replace")
 
 
@@ -63,7 +63,7 @@ def _in_json(value: Any, *, at_top: bool = True) -> Iterator[str]:
         return
     for key, held in value.items():
         name = folded(str(key))
-        if name in _NAMES:
+        if name in MODEL_NAMES:
             yield from _strings(held)
         if not (at_top and name in _CONTENT):
             yield from _in_json(held, at_top=False)

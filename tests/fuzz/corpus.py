@@ -26,6 +26,8 @@ def _first(name: str) -> list[bytes]:
         case "members":
             names = sorted(member_tables().tables)
             return [bytes((names.index(seed.table),)) + seed.body for seed in SEEDS]
+        case "forward":
+            return [bytes((number,)) + seed.body for number, seed in enumerate(SEEDS)]
         case "path":
             return [b"POST " + seed.target.encode() for seed in SEEDS] + _case_targets()
         case "yaml":

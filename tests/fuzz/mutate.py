@@ -127,6 +127,23 @@ def nest(random: Random, body: bytes) -> bytes:
     return b'{"model":"azure/gpt-5.5","metadata":' * times + body + b"}" * times
 
 
+def respace(random: Random, body: bytes) -> bytes:
+    """Spaces where JSON allows them, which changes nothing for any reader."""
+    places = [at for at, byte in enumerate(body) if byte in b"{}"]
+    at = random.choice(places) if places else 0
+    return body[:at] + random.choice((b" ", b"\t", b"\n", b"\r\n  ")) + body[at:]
+
+
+def escape(random: Random, body: bytes) -> bytes:
+    """Write one letter of some text as an escape, which changes nothing for any reader."""
+    texts = list(re.finditer(rb'"[a-z]+"', body))
+    if not texts:
+        return body
+    at = random.choice(texts).start() + 1
+    return body[:at] + b"\\u%04x" % body[at] + body[at + 1 :]
+
+
+HARMLESS: tuple[Mutation, ...] = (respace, escape)
 BODY: tuple[Mutation, ...] = (
     duplicate_member, duplicate_member, duplicate_member, respell_member, respell_member, replace_value,
     splice, flip, cut, append_document, transcode, nest,

@@ -21,9 +21,15 @@ from proxy.core.dialects import routing
 from proxy.core.errors import Mistakes, Unreadable
 from proxy.core.members import MemberTables, compile_members
 from proxy.core.strict_json import parse, parse_object
-from proxy.core.values import RawRequest
-from tests.bypass.readers import SIX, Unread
-from tests.fuzz.agreement import disagreements
+from proxy.core.values import RawRequest, UpstreamRequest
+from tests.bypass.cases import load
+from tests.bypass.fixture import with_pins
+from tests.bypass.http1 import Message
+from tests.bypass.oracle import MODEL_NAMES, models
+from tests.bypass.readers import SIX, Unread, folded
+from tests.fuzz import forwarding
+from tests.fuzz.agreement import disagreements, flat
+from tests.fuzz.seeds import SEEDS
 
 _PLAIN_MODEL = re.compile(r"[A-Za-z0-9._:@+~,=!*()$&'-]+(?:/[A-Za-z0-9._:@+~,=!*()$&'-]+)*")
 _QUERY = re.compile(r"[\x21-\x7e]*")
@@ -88,6 +94,42 @@ def members(data: bytes) -> bool:
     return True
 
 
+def forward(data: bytes) -> bool:
+    """What would leave shows every reader approved models, the judged members, and a known target."""
+    seed, text = SEEDS[data[0] % len(SEEDS)] if data else SEEDS[0], data[1:]
+    path_only, _, query = seed.target.partition("?")
+    fields = [field.partition(b": ") for field in seed.fields]
+    headers = ((b"content-type", b"application/json"), *((name, value) for name, _, value in fields))
+    try:
+        left = forwarding.forward(RawRequest("POST", path_only, query, headers, text))
+    except Unreadable:
+        return False
+    if left is None:
+        return False
+    table, sent = left
+    if strange := _named(table, sent) - {folded(name) for name in with_pins(load()[0]).allowed}:
+        raise Finding(f"a reader would see the models {sorted(strange)}")
+    ours = parse_object(sent.body)
+    if member_tables().read(table, ours).unknown:
+        raise Finding("an unknown member would leave")
+    if found := disagreements(member_tables(), table, ours, sent.body):
+        raise Finding("; ".join(found))
+    if ours.get("store") not in (None, False):
+        raise Finding("what would leave asks to be stored")
+    return True
+
+
+def _named(table: str, sent: UpstreamRequest) -> set[str]:
+    """Every model at a judged place of the body, by every reader, and in the target."""
+    first = f"{sent.method} {sent.target} HTTP/1.1".encode("ascii")
+    named = models(Message(first, (), b"", whole=True, size=0))
+    for reader in SIX:
+        for at, value in flat(member_tables().table(table), reader(sent.body)).items():
+            if at.rpartition(".")[2].partition("[")[0] in MODEL_NAMES and isinstance(value, tuple):
+                named.add(folded(str(value[1])))
+    return named or {"<none>"}
+
+
 def path(data: bytes) -> bool:
     """A target that matches is written plainly, and every decoding of it is the same target."""
     method, _, target = data.decode("latin-1").partition(" ")
@@ -127,4 +169,10 @@ def yaml(data: bytes) -> bool:
     return True
 
 
-TARGETS: dict[str, Callable[[bytes], bool]] = {"body": body, "members": members, "path": path, "yaml": yaml}
+TARGETS: dict[str, Callable[[bytes], bool]] = {
+    "body": body,
+    "forward": forward,
+    "members": members,
+    "path": path,
+    "yaml": yaml,
+}

@@ -11,7 +11,7 @@ from tests.fuzz.corpus import CORPUS, inputs
 from tests.fuzz.targets import TARGETS, Finding
 
 SEED = 20261122
-ROUNDS = {"body": 4000, "members": 4000, "path": 6000, "yaml": 1500}
+ROUNDS = {"body": 4000, "forward": 3000, "members": 4000, "path": 6000, "yaml": 1500}
 LEAST_ACCEPTED = 0.02
 """A target that accepts next to nothing holds nothing."""
 _LARGEST, _MOST = 4096, 400
@@ -21,7 +21,7 @@ def _mutated(name: str, random: Random, known: bytes) -> bytes:
     if name == "path":
         method, _, target = known.decode("latin-1").partition(" ")
         return f"{method} {mutate.path(random, target)}".encode("latin-1", "ignore")
-    if name == "members":
+    if name in ("members", "forward"):
         return known[:1] + mutate.body(random, known[1:])
     return mutate.body(random, known)
 
