@@ -30,7 +30,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a suite came out. `unseen` lists requirements that no case showed both met and unmet."""
+    """How a suite came out.
+
+    `unseen` lists what it left untested: requirements that no case showed both met and unmet, and
+    policies that it names and that were not given.
+    """
 
     suite: str
     results: tuple[Result, ...]
@@ -54,7 +58,11 @@ def run_suite(suite: Suite, policies: Sequence[Policy]) -> Report:
     """Judge every case of a suite with the policies that it names, and no others."""
     tested = [policy for policy in policies if policy.id in suite.policies]
     results = tuple(_result(suite, case, tested) for case in suite.cases)
-    return Report(suite.name, results, tuple(_unseen(tested, [result.decision for result in results])))
+    missing = [
+        f"{name}: no such policy was given" for name in suite.policies if name not in {p.id for p in tested}
+    ]
+    unseen = _unseen(tested, [result.decision for result in results])
+    return Report(suite.name, results, (*missing, *unseen))
 
 
 def _result(suite: Suite, case: Case, policies: Sequence[Policy]) -> Result:

@@ -233,6 +233,7 @@ def test_the_promise_holds_and_enough_cases_allow(name: str) -> None:
     assert held(PROPERTIES[name]) >= 0.2
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_a_variant_that_breaks_the_promise_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[name](monkeypatch)
