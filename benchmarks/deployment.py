@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -112,6 +113,17 @@ def deploy(folder: Path, upstream_port: int) -> Deployment:
     made.config.write_bytes(orjson.dumps(_settings(folder, made, upstream_port), option=orjson.OPT_INDENT_2))
     _adopt(made)
     return made
+
+
+def keep_catalogue(folder: Path, upstream_port: int) -> None:
+    """Leave the catalogue where a proxy that cannot reach the gateway finds its last good one."""
+    kept = {
+        "source": f"http://127.0.0.1:{upstream_port}/v3/models",
+        "fetched_at": datetime.now(UTC).isoformat(),
+        "payload": orjson.loads(models()),
+    }
+    (folder / "data" / "catalogue").mkdir(parents=True, exist_ok=True)
+    (folder / "data" / "catalogue" / "current.json").write_bytes(orjson.dumps(kept))
 
 
 def _settings(folder: Path, made: Deployment, upstream_port: int) -> dict[str, object]:
