@@ -140,7 +140,10 @@ def request_steps(bench: Bench) -> dict[str, Callable[[], object]]:
     """The steps that are the same for every small request."""
     visit = bench.visit("chat")
     raw, caller, call, decision, match = visit.raw, visit.caller, visit.call, visit.decision, visit.match
-    assert caller is not None and call is not None and decision is not None and match is not None
+    assert caller is not None
+    assert call is not None
+    assert decision is not None
+    assert match is not None
     secret, revision = credential(raw), bench.revision
     dialect = routing.dialect_of(match.endpoint)
     return {
