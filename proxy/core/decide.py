@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from proxy.core.errors import RingfenceError
@@ -22,6 +23,7 @@ from proxy.core.findings import (
     on_feature,
     on_gateway,
     on_route,
+    plausible,
     quarantined,
 )
 from proxy.core.policy import Policy, applicable
@@ -42,6 +44,8 @@ from proxy.core.values import (
 )
 
 MOST_ALTERNATIVES = 5
+# Naming alternatives is a courtesy: it must not hold up the requests that wait behind this one.
+_MOST_JUDGED = 40
 
 
 class Lookup(Protocol):
@@ -181,7 +185,7 @@ def _worst(findings: Iterable[Finding]) -> str:
 
 def _order(route: Route, policies: Sequence[Policy]) -> tuple[tuple[int, ...], float, str]:
     """Order compliant routes: policy preference, then price, then id. An unknown price comes last."""
-    preference = tuple(policy.preference(route.id) for policy in policies)
+    preference = tuple(policy.preference(route.id) for policy in policies if policy.prefer)
     return preference, _price(route), route.id
 
 
@@ -306,13 +310,16 @@ def _alternatives(call: Call, candidates: Candidates, world: _World) -> tuple[Ro
     near = _compliant((*candidates.routes, *world.catalogue.kin(main)), world)
     kinds = {route.kind for route in candidates.routes}
     found = near or _compliant((r for r in world.catalogue.routes if r.kind in kinds), world)
-    ordered = sorted(found, key=lambda route: _order(route, world.policies))
-    return tuple(route.id for route in ordered[:MOST_ALTERNATIVES])
+    return tuple(route.id for route in found)
 
 
 def _compliant(routes: Iterable[Route], world: _World) -> list[Route]:
+    """Take the first few compliant routes in order, judging no more than a long catalogue's likeliest."""
     distinct = {route.id: route for route in routes if route.id not in world.quarantined}
-    return [route for route in distinct.values() if complies(world.policies, route, world.at)]
+    likely = [route for route in distinct.values() if plausible(world.policies, route)]
+    ordered = sorted(likely, key=lambda route: _order(route, world.policies))[:_MOST_JUDGED]
+    complying = (route for route in ordered if complies(world.policies, route, world.at))
+    return list(islice(complying, MOST_ALTERNATIVES))
 
 
 # -- the right to forward --------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def _no_other(decision: Decision) -> list[str]:
     about = {f.dimension.split(".")[0] for f in _failing(decision)}
     if "gateway" in about:
         return ["No other route helps, because the gateway itself is what falls short."]
-    return [] if about == {"features"} else ["No other route of this kind complies today."]
+    return [] if about == {"features"} else ["No other route of this kind was found that complies today."]
 
 
 def _gap(finding: Finding, decision: Decision, call: Call) -> str:

@@ -72,6 +72,18 @@ def complies(policies: Iterable[Policy], route: Route, at: datetime) -> bool:
     return True
 
 
+def plausible(policies: Iterable[Policy], route: Route) -> bool:
+    """Tell cheaply whether a route may comply: no requirement without a waiver meets an unknown claim."""
+    for policy in policies:
+        if policy.waivers:
+            continue
+        for dimension, requirement in policy.requirements:
+            claim = route.posture.get(dimension.name, _NOTHING)
+            if claim.basis is Basis.UNKNOWN and not isinstance(requirement, NoDemand):
+                return False
+    return True
+
+
 def _held(
     policy: Policy,
     dimension: Dimension,

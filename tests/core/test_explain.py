@@ -40,7 +40,7 @@ def test_a_refusal_says_what_was_asked_by_which_policy_why_what_is_missing_and_w
         "human_review is unknown (asked: forbidden; found: nothing is stated)",
         "attest zero_data_retention for this route, which needs the gateway's Enterprise contract",
         "no_human_review",
-        "No other route of this kind complies today.",
+        "No other route of this kind was found that complies today.",
     ):
         assert words in told.message.replace("found: None", "found: nothing is stated"), words
     assert len(told.remedies) == 2
