@@ -1,7 +1,9 @@
 """budgets and rate limits
 
-Counted per worker process from what callers send and what replies report; times are monotonic
-seconds and months `YYYY-MM`, both passed in.
+Counted from what callers send and what replies report; times are monotonic seconds and months
+`YYYY-MM`, both passed in. Workers that have `Shares` hold a limit together: what one takes, the others
+see at their next look, so that at the very edge one request per other worker may get through, which the
+bucket then owes. Streams never exceed their limit.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.core.values import Caller, Usage
+from proxy.shares import REQUESTS, STREAMS, TOKENS, Shares, Tally
 
 _MINUTE = 60.0
+_NANO = 1_000_000_000
+_ROUNDED = 1e-6
 _MICRO = 1_000_000
 _WORDS = {
     "requests": "requests per minute",
@@ -68,23 +73,42 @@ class Limited:
 class Bucket:
     """A token bucket that holds one minute's allowance and may be overdrawn by what was learnt late."""
 
-    __slots__ = ("_at", "_left", "_rate", "capacity")
+    __slots__ = ("_at", "_left", "_rate", "_seen", "_tally", "capacity")
 
-    def __init__(self, capacity: int, now: float) -> None:
+    def __init__(self, capacity: int, now: float, tally: Tally | None = None) -> None:
         self.capacity = capacity
         self._rate = capacity / _MINUTE
         self._left = float(capacity)
         self._at = now
+        self._tally = tally
+        self._seen = 0 if tally is None else tally.others()
 
     def wait(self, now: float, need: float = 1.0) -> float:
         """Seconds until `need` is there; 0.0 when it is now."""
-        self._left = min(self.capacity, self._left + (now - self._at) * self._rate)
+        left = self._left + (now - self._at) * self._rate
+        if self._tally is not None:
+            left = self._with_others(self._tally, left, now)
+        self._left = min(self.capacity, left)
         self._at = now
         return max(0.0, (min(need, self.capacity) - self._left) / self._rate)
 
-    def take(self, amount: float) -> None:
+    def take(self, amount: int) -> None:
         """Use some up."""
         self._left -= amount
+        if self._tally is not None:
+            self._tally.add(amount)
+            full_at = self._at + (self.capacity - self._left) / self._rate
+            self._tally.say_full_at(int(full_at * _NANO))
+
+    def _with_others(self, tally: Tally, left: float, now: float) -> float:
+        """What is left when the other workers' use is counted too.
+
+        Late looks let a bucket overflow that was not full, so the least that any worker sees is believed.
+        """
+        others = tally.others()
+        left, self._seen = left - (others - self._seen), others
+        until_full = tally.said_full_at() / _NANO - _ROUNDED - now
+        return min(left, self.capacity - until_full * self._rate)
 
 
 @dataclass(slots=True)
@@ -96,6 +120,7 @@ class Meter:
     requests: Bucket | None
     tokens: Bucket | None
     streams: int = 0
+    open: Tally | None = None
     month: str = ""
     spent: int = 0
     elsewhere: int = 0
@@ -111,10 +136,33 @@ class Meter:
             return Limited("spend", self.scope, int(budget), 3600)
         return None
 
-    def refuses_stream(self) -> Limited | None:
-        """The limit on streams when it is used up, or None."""
+    def open_stream(self) -> Limited | None:
+        """Count one more stream; or name the limit on them when that is one too many, and count none.
+
+        Counted first and looked at then: of two workers that take the last place at once, one sees the other.
+        """
+        self._count_streams(1)
+        others = 0 if self.open is None else self.open.others()
         most = self.limit.concurrent_streams
-        return None if most is None or self.streams < most else Limited("streams", self.scope, most, 1)
+        if most is None or self.streams + others <= most:
+            return None
+        self._count_streams(-1)
+        return Limited("streams", self.scope, most, 1)
+
+    def close_stream(self) -> None:
+        """Count one stream less."""
+        self._count_streams(-1)
+
+    def forget_streams(self) -> None:
+        """Count no stream of this worker's."""
+        self.streams = 0
+        if self.open is not None:
+            self.open.clear()
+
+    def _count_streams(self, more: int) -> None:
+        self.streams += more
+        if self.open is not None:
+            self.open.add(more)
 
     def spent_in(self, month: str) -> int:
         """Spend of all workers in the given month, in millionths of a US dollar."""
@@ -145,12 +193,12 @@ class Lease:
 
     def begin_stream(self) -> Limited | None:
         """Count an open stream, or name the limit that stands in its way."""
-        for meter in self.meters:
-            if limited := meter.refuses_stream():
+        for number, meter in enumerate(self.meters):
+            if limited := meter.open_stream():
+                for counted in self.meters[:number]:
+                    counted.close_stream()
                 return limited
         self.streams = True
-        for meter in self.meters:
-            meter.streams += 1
         return None
 
     def settle(self, usage: Usage, month: str) -> list[str]:
@@ -160,18 +208,26 @@ class Lease:
         self._open = False
         crossed = []
         for meter in self.meters:
-            meter.streams -= self.streams
+            if self.streams:
+                meter.close_stream()
             if meter.charge(usage, month):
                 crossed.append(meter.scope)
         return crossed
 
 
 class Limits:
-    """Every limit that is configured, by scope (`key:<id>`, `project:<name>`, `organisation:<name>`)."""
+    """Every limit that is configured, by scope (`key:<id>`, `project:<name>`, `organisation:<name>`).
 
-    def __init__(self, limits: Mapping[str, Limit]) -> None:
+    `shares` makes them hold for several workers together.
+    """
+
+    def __init__(self, limits: Mapping[str, Limit], shares: Shares | None = None) -> None:
         self._limits = limits
+        self._shares = shares
         self._meters: dict[str, Meter] = {}
+        for scope in limits if shares is not None else ():
+            # The worker of this name before this one had streams that ended with it.
+            self._meter(scope, 0.0).forget_streams()
 
     def admit(self, caller: Caller, now: float, month: str) -> Lease | Limited:
         """A lease for one request, or the limit that stands in its way. Nothing is used up by a no."""
@@ -213,11 +269,17 @@ class Limits:
     def _meter(self, scope: str, now: float) -> Meter:
         if scope not in self._meters:
             limit = self._limits[scope]
-            requests, tokens = limit.requests_per_minute, limit.tokens_per_minute
             self._meters[scope] = Meter(
                 scope,
                 limit,
-                None if requests is None else Bucket(requests, now),
-                None if tokens is None else Bucket(tokens, now),
+                self._bucket(scope, REQUESTS, limit.requests_per_minute, now),
+                self._bucket(scope, TOKENS, limit.tokens_per_minute, now),
+                open=self._tally(scope, STREAMS),
             )
         return self._meters[scope]
+
+    def _bucket(self, scope: str, kind: int, capacity: int | None, now: float) -> Bucket | None:
+        return None if capacity is None else Bucket(capacity, now, self._tally(scope, kind))
+
+    def _tally(self, scope: str, kind: int) -> Tally | None:
+        return None if self._shares is None else self._shares.tally(scope, kind)

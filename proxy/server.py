@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import RawRequest, Reply
+from proxy.peers import Network, Peers
 from proxy.pipeline import Pipeline
 from proxy.relay import Relay
 
@@ -33,6 +34,7 @@ class ListenSettings(Protocol):
     body_deadline: float
     max_connections: int
     hosts: tuple[str, ...]
+    trusted_proxies: tuple[Network, ...]
 
 
 class Turned(Exception):
@@ -143,6 +145,7 @@ class Front(web.Server):
         self.rest = asyncio.Event()
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
+        self._peers = Peers(settings.trusted_proxies)
 
     @override
     def __call__(self) -> RequestHandler:
@@ -170,7 +173,7 @@ class Front(web.Server):
                 self.rest.set()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        raw = _head(request)
+        raw = _head(request, self._peers)
         turned = self._turn_away(request)
         if turned is not None:
             return _closing(await self.pipeline.turn_away(raw, turned))
@@ -261,9 +264,10 @@ def _address(peername: object) -> str:
     return str(peername[0]) if isinstance(peername, tuple) and peername else ""
 
 
-def _head(request: web.BaseRequest) -> RawRequest:
+def _head(request: web.BaseRequest, peers: Peers) -> RawRequest:
     path, _, query = request.raw_path.partition("?")
-    return RawRequest(request.method, path, query, request.raw_headers, b"", request.remote or "")
+    peer = peers.of(request.remote or "", request.raw_headers)
+    return RawRequest(request.method, path, query, request.raw_headers, b"", peer)
 
 
 def _response(reply: Reply) -> web.Response:

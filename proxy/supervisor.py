@@ -19,6 +19,7 @@ from proxy.core.errors import RingfenceError
 from proxy.handover import Channel, Letter, Told, pair
 from proxy.logs import logger
 from proxy.metrics import Metrics
+from proxy.shares import lay_out, shares_file
 
 Run = Callable[[Settings, str, socket.socket], None]
 
@@ -56,7 +57,10 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start every worker; raises `WorkerFailed` when one does not come up."""
-        for number in range(self._settings.workers):
+        settings = self._settings
+        if settings.limits:
+            lay_out(shares_file(settings.data_dir), len(settings.limits), settings.workers)
+        for number in range(settings.workers):
             self._spawn(f"w{number}")
         waiting = [member.up.wait() for member in self._members.values()]
         try:

@@ -25,6 +25,7 @@ from proxy.metrics import Metrics
 from proxy.pipeline import Parts, Pipeline
 from proxy.revisions import Reload, Revisions, Sources
 from proxy.server import Front
+from proxy.shares import Shares, shares_file
 from proxy.sources import (
     Quarantine,
     catalogue_source,
@@ -102,7 +103,7 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
     revisions = Revisions(sources, quarantine, _reporter(evidence, metrics))
     gateway, breaker = Gateway(settings.gateway), Breaker(threshold=BREAKER_THRESHOLD, pause=BREAKER_SECONDS)
     upstream = Upstream(gateway, breaker, _upstream_keys(gateway_keys), revisions.quarantine)
-    limits, ledger = Limits(settings.limits), SpendLedger(settings.data_dir, worker)
+    limits = Limits(settings.limits, _shares(settings, worker))
     pipeline = Pipeline(
         Parts(
             revisions=revisions,
@@ -124,10 +125,18 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
         breaker=breaker,
         metrics=metrics,
         limits=limits,
-        ledger=ledger,
+        ledger=SpendLedger(settings.data_dir, worker),
         front=front,
         sync=sync,
     )
+
+
+def _shares(settings: Settings, worker: str) -> Shares | None:
+    """What the workers share of their counts; nothing when there is one worker or no limit."""
+    if settings.workers == 1 or not settings.limits:
+        return None
+    own = int(worker.removeprefix("w"))
+    return Shares(shares_file(settings.data_dir), settings.limits, workers=settings.workers, own=own)
 
 
 def _evidence(settings: Settings, journal: Journal) -> Evidence:
