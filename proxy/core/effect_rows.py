@@ -33,10 +33,12 @@ class Undo:
 class Row:
     """One row of the tables. `providers` and `models` narrow it; empty and None mean any.
 
-    `roots` are the first members of its own paths: a match elsewhere cannot be undone in its way.
+    `number` is its place in the tables. `roots` are the first members of its own paths, none where
+    any may be: what is found elsewhere cannot be undone in its way.
     """
 
     id: str
+    number: int
     feature: str
     signals: tuple[Signal, ...]
     providers: frozenset[str]
@@ -46,27 +48,32 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Question:
     """What one row asks of the value at the end of one of its paths."""
 
     row: Row
     holds: Holds
 
 
+Gap: TypeAlias = "tuple[tuple[tuple[str, ...], ...], tuple[str, ...], Question]"
+"""A chain of names in every spelling, the same names where each has one, and what is asked there."""
+
+
 @dataclass(slots=True)
 class Node:
-    """One step of the tree that an endpoint's rows share.
+    """One step of the tree that an endpoint's rows share. `where` leads to the nodes in `choices`.
 
     `gaps` ask about members that may be missing: a chain of names below this node, each in every
     spelling that the API takes.
     """
 
-    tests: list[Test] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     names: dict[str, Node] = field(default_factory=dict)
     every: Node | None = None
     where: dict[str, dict[str, list[Node]]] = field(default_factory=dict)
-    deep: list[tuple[Path, Test]] = field(default_factory=list)
-    gaps: list[tuple[tuple[tuple[str, ...], ...], Test]] = field(default_factory=list)
+    choices: dict[Where, Node] = field(default_factory=dict)
+    deep: list[tuple[Path, Question]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
 
 # -- what an op asks -------------------------------------------------------------------------------
@@ -166,7 +173,7 @@ class Compiler:
                 when = _object(about.get("when"), f"{row_id}.when")
                 _check(row_id, about, when, sources)
                 if section == "rows":
-                    self._take(_row(row_id, about), about, when)
+                    self._take(_row(row_id, about, len(self.rows)), about, when)
 
     def _take(self, row: Row, about: Mapping[str, Json], when: Mapping[str, Json]) -> None:
         if row.id in self.rows:
@@ -175,13 +182,13 @@ class Compiler:
         if op not in _OPS:
             raise Mistake(f"{row.id}: no body can be asked for '{op}'")
         self.rows[row.id] = row
-        test = Test(row, _OPS[op](when.get("value")))
+        question = Question(row, _OPS[op](when.get("value")))
         for endpoint in _texts(about.get("endpoints"), f"{row.id}.endpoints"):
             if endpoint not in self._trees:
                 raise Mistake(f"{row.id}: no endpoint is called {endpoint}")
             for text in _texts(when.get("at"), f"{row.id}.at"):
                 for path in self._spread(text, endpoint):
-                    _plant(self._trees[endpoint], path, test, absent=op in _ABSENT)
+                    _plant(self._trees[endpoint], path, question, absent=op in _ABSENT)
 
     def _spread(self, text: str, endpoint: str) -> Iterator[Path]:
         """A path, and the same one below every other place where such values stand."""
@@ -204,21 +211,22 @@ def _spelled(path: Path) -> Path:
     )
 
 
-def _plant(node: Node, path: Path, test: Test, *, absent: bool) -> None:
+def _plant(node: Node, path: Path, question: Question, *, absent: bool) -> None:
     """Grow the tree along a path. A missing ancestor counts as missing only where no choice was made."""
     chosen = False
     for depth, step in enumerate(path):
         rest = path[depth:]
         if isinstance(step, Deep):
-            node.deep.append((rest, test))
+            node.deep.append((rest, question))
             return
         names = [one.spellings for one in rest if isinstance(one, Name)]
         if absent and len(names) == len(rest) and (not chosen or len(rest) == 1):
-            node.gaps.append((tuple(names), test))
+            only = tuple(name[0] for name in names) if all(len(name) == 1 for name in names) else ()
+            node.gaps.append((tuple(names), only, question))
             return
         chosen = chosen or not isinstance(step, Name)
         node = _child(node, step)
-    node.tests.append(test)
+    node.questions.append(question)
 
 
 def _child(node: Node, step: Name | Every | Where) -> Node:
@@ -230,10 +238,11 @@ def _child(node: Node, step: Name | Every | Where) -> Node:
         for name in step.spellings:
             node.names[name] = child
         return child
-    child = Node()
-    for text in step.texts:
-        node.where.setdefault(step.field, {}).setdefault(text, []).append(child)
-    return child
+    if step not in node.choices:
+        child = node.choices[step] = Node()
+        for text in step.texts:
+            node.where.setdefault(step.field, {}).setdefault(text, []).append(child)
+    return node.choices[step]
 
 
 def _check(
@@ -248,7 +257,7 @@ def _check(
             raise Mistake(f"{row_id}: no source of this file is called {source}")
 
 
-def _row(row_id: str, about: Mapping[str, Json]) -> Row:
+def _row(row_id: str, about: Mapping[str, Json], number: int) -> Row:
     known = {signal.value for signal in Signal}
     signals = _texts(about.get("signals"), f"{row_id}.signals")
     if not signals or not known.issuperset(signals):
@@ -257,6 +266,7 @@ def _row(row_id: str, about: Mapping[str, Json]) -> Row:
     paths = [parse_path(text) for text in _texts(_object(about.get("when"), row_id).get("at"), row_id)]
     return Row(
         id=row_id,
+        number=number,
         feature=str(about["feature"]),
         signals=tuple(Signal(signal) for signal in signals),
         providers=frozenset(_texts(about.get("providers", []), f"{row_id}.providers")),
@@ -267,10 +277,8 @@ def _row(row_id: str, about: Mapping[str, Json]) -> Row:
 
 
 def _first(path: Path) -> Iterator[str]:
-    if path and isinstance(path[0], Name):
-        yield from {name: None for one in path[0].spellings for name in (one, snake(one))}
-    else:
-        raise Mistake("a path of a row starts with a member's name")
+    for name in path[0].spellings if path and isinstance(path[0], Name) else ():
+        yield from (name, snake(name))
 
 
 def _undos(row_id: str, about: Mapping[str, Json]) -> Iterator[Undo]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from proxy.core.effect_rows import Compiler, Node, Row, Undo
 from proxy.core.errors import Mistake
-from proxy.core.json_path import children, select, written
+from proxy.core.json_path import Name, select, written
 from proxy.core.removals import removals
 from proxy.core.values import Edit, Effect, Json, Pointer
 
@@ -40,11 +40,14 @@ class EffectTable:
             return ()
         named = body.get("model") if isinstance(body, dict) else None
         provider, _, tail = (named if isinstance(named, str) else model).rpartition("/")
-        return tuple(
-            _effect(row, pointers, body)
-            for row, pointers in found.values()
-            if _applies(row, provider.partition("/")[0], tail)
-        )
+        provider = provider.partition("/")[0]
+        rows = [pair for pair in found.values() if _applies(pair[0], provider, tail)]
+        rows.sort(key=_order)
+        return tuple(_effect(row, pointers, body) for row, pointers in rows)
+
+
+def _order(pair: tuple[Row, list[Pointer]]) -> int:
+    return pair[0].number
 
 
 def _applies(row: Row, provider: str, tail: str) -> bool:
@@ -61,24 +64,23 @@ def _effect(row: Row, pointers: Sequence[Pointer], body: Json) -> Effect:
 
 
 def _walk(node: Node, value: Json, at: Pointer, found: Found) -> None:
-    for test in node.tests:
-        if test.holds(value):
-            _note(test.row, at, found)
+    for question in node.questions:
+        if question.holds(value):
+            _note(question.row, at, found)
     if isinstance(value, dict):
-        for name, next_node in node.names.items():
-            if name in value:
-                _walk(next_node, value[name], (*at, name), found)
-        for chain, test in node.gaps:
-            names = _chosen(value, chain)
-            if test.holds(_reach(value, names)):
-                _note(test.row, (*at, *names), found)
-        for path, test in node.deep:
-            for pointer in select(path, value, at):
-                if test.holds(_at(value, pointer[len(at) :])):
-                    _note(test.row, pointer, found)
-    if node.every is not None or node.where:
-        for key, below in children(value):
-            _walk_child(node, below, (*at, key), found)
+        if node.names:
+            known = node.names.get
+            for name, below in value.items():
+                if (next_node := known(name)) is not None:
+                    _walk(next_node, below, (*at, name), found)
+        if node.gaps or node.deep:
+            _look_around(node, value, at, found)
+        if node.every is not None or node.where:
+            for name, below in value.items():
+                _walk_child(node, below, (*at, name), found)
+    elif isinstance(value, list) and (node.every is not None or node.where):
+        for index, below in enumerate(value):
+            _walk_child(node, below, (*at, index), found)
 
 
 def _walk_child(node: Node, value: Json, at: Pointer, found: Found) -> None:
@@ -91,6 +93,18 @@ def _walk_child(node: Node, value: Json, at: Pointer, found: Found) -> None:
                 _walk(next_node, value, at, found)
 
 
+def _look_around(node: Node, value: dict[str, Json], at: Pointer, found: Found) -> None:
+    """Members that may be missing, and members at any depth."""
+    for chain, names, question in node.gaps:
+        names = names or _chosen(value, chain)
+        if question.holds(_reach(value, names)):
+            _note(question.row, (*at, *names), found)
+    for path, question in node.deep:
+        for pointer in select(path, value, at):
+            if question.holds(_at(value, pointer[len(at) :])):
+                _note(question.row, pointer, found)
+
+
 def _note(row: Row, at: Pointer, found: Found) -> None:
     if row.id in found:
         found[row.id][1].append(at)
@@ -98,14 +112,16 @@ def _note(row: Row, at: Pointer, found: Found) -> None:
         found[row.id] = (row, [at])
 
 
-def _chosen(value: Json, chain: Sequence[tuple[str, ...]]) -> list[str]:
+def _chosen(value: Json, chain: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The names of a chain as this body spells them."""
-    names: list[str] = []
-    for spellings in chain:
-        names.append(
-            next((name for name in spellings if isinstance(value, dict) and name in value), spellings[0])
-        )
-        value = _reach(value, names[-1:])
+    names = tuple(spellings[0] for spellings in chain)
+    for depth, spellings in enumerate(chain):
+        if len(spellings) > 1:
+            above = _reach(value, names[:depth])
+            chosen = next(
+                (name for name in spellings if isinstance(above, dict) and name in above), names[depth]
+            )
+            names = (*names[:depth], chosen, *names[depth + 1 :])
     return names
 
 
@@ -129,7 +145,7 @@ def _edits(row: Row, pointers: Sequence[Pointer], body: Json) -> tuple[Edit, ...
     """The edits that undo every match, or none at all when one of them cannot be undone."""
     removed: list[Pointer] = []
     edits: list[Edit] = []
-    if any(pointer[0] not in row.roots for pointer in pointers):
+    if row.roots and any(pointer[0] not in row.roots for pointer in pointers):
         return ()
     for undo in row.undo:
         for target in dict.fromkeys(_targets(undo, pointers, body)):
@@ -137,7 +153,9 @@ def _edits(row: Row, pointers: Sequence[Pointer], body: Json) -> tuple[Edit, ...
                 removed.append(target)
             else:
                 edits.append(_set(body, target, undo.value))
-    return (*edits, *(Edit(pointer, "remove") for pointer in removals(body, removed)))
+    if removed:
+        edits += [Edit(pointer, "remove") for pointer in removals(body, removed)]
+    return tuple(edits)
 
 
 def _targets(undo: Undo, pointers: Sequence[Pointer], body: Json) -> Iterator[Pointer]:
@@ -146,7 +164,10 @@ def _targets(undo: Undo, pointers: Sequence[Pointer], body: Json) -> Iterator[Po
     elif undo.target == "match_parent":
         yield from (pointer[:-1] for pointer in pointers)
     else:
-        yield from select(undo.path, body)
+        found = list(select(undo.path, body))
+        names = [step.spellings[0] for step in undo.path if isinstance(step, Name)]
+        missing = not found and undo.op == "set" and len(names) == len(undo.path)
+        yield from [tuple(names)] if missing else found
 
 
 def _set(body: Json, target: Pointer, value: Json) -> Edit:
