@@ -16,10 +16,11 @@ def inputs(name: str) -> list[bytes]:
     """Every input known for a target, in a fixed order."""
     folder = CORPUS / name
     kept = [path.read_bytes() for path in sorted(folder.iterdir())] if folder.is_dir() else []
-    return [*_first(name), *kept]
+    return [*first(name), *kept]
 
 
-def _first(name: str) -> list[bytes]:
+def first(name: str) -> list[bytes]:
+    """What clients really send, and the bypass cases."""
     match name:
         case "body":
             return [seed.body for seed in SEEDS] + _case_bodies()
