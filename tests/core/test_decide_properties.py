@@ -35,7 +35,7 @@ PROPERTIES: dict[str, Property] = {}
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {}
 
 
-def held(check: Property, examples: int = 250) -> float:
+def held(check: Property, examples: int = 150) -> float:
     """Run a property; return the share of cases that allowed."""
     seen: Counter[bool] = Counter()
 
