@@ -69,6 +69,9 @@ DEFAULTS: Mapping[Signal, Default] = MappingProxyType(
             _ALLOW, "it matters where training is limited", when=("training",), stricter=_REWRITE
         ),
         Signal.IDENTIFIER: Default(_ALLOW, "the caller chooses what to call its users"),
+        Signal.CLIENT_TELEMETRY: Default(
+            _REWRITE, "a program reports on its user's machine, and no answer depends on it"
+        ),
         Signal.SCHEMA_LEAK: Default(
             _ALLOW,
             "schema text counts as system data; it matters where schema_text is not accepted",

@@ -93,6 +93,7 @@ class Signal(StrEnum):
     ABUSE_LOG = "abuse_log"
     TRAINING = "training"
     IDENTIFIER = "identifier"
+    CLIENT_TELEMETRY = "client_telemetry"
     SCHEMA_LEAK = "schema_leak"
     BIOMETRIC = "biometric"
     OPAQUE_CONTENT = "opaque_content"

@@ -40,6 +40,12 @@ _PROVIDERS: dict[str, tuple[str, _Posture | None]] = {
 }
 
 
+_ALIASES = {
+    "example-us/atlas-1": ("atlas-latest", "example-us/atlas-latest"),
+    # Claude Code asks for its small model by a dated name.
+    "example-us/claude-haiku-4-5": ("claude-haiku-4-5-20251001",),
+    "example-open/claude-haiku-4-5": ("claude-haiku-4-5-20251001",),
+}
 _LIMITS: dict[str, Row] = {
     "llm": {"context_window": 200_000, "max_output_tokens": 64_000},
     "embedding": {"context_window": 8192},
@@ -74,8 +80,8 @@ def example_rows(verified_at: str) -> list[Row]:
         _row("example-us/gpt-image-1", "gpt-image-1", "image", pricing={"price_per_generation": 0.02}),
     ]  # fmt: skip
     for row in rows:
-        if row["id"] == "example-us/atlas-1":
-            row["aliases"] = ["atlas-latest", "example-us/atlas-latest"]
+        if aliases := _ALIASES.get(row["id"]):
+            row["aliases"] = list(aliases)
         if "route" in row:
             row["route"]["last_verified_at"] = verified_at
     return rows

@@ -22,6 +22,7 @@ def test_every_signal_has_a_documented_default() -> None:
     ("signal", "require", "treatment"),
     [
         (Signal.CACHE, {"training": "forbidden"}, ALLOW),
+        (Signal.CLIENT_TELEMETRY, {"dpa": "signed"}, REWRITE),
         (Signal.CACHE, {"retention": {"cache": "none"}}, REWRITE),
         (Signal.CACHE, {"retention": {"cache": "any"}}, ALLOW),
         (Signal.HUMAN_REVIEW, {"human_review": "safety_hits_only"}, ALLOW),

@@ -15,6 +15,8 @@ from proxy.core.tap import ANTHROPIC, Tap, body_tap, event_tap
 from proxy.core.values import Call, Endpoint, Json, Match, RawRequest, Refusal, Reply, Route
 
 _PREFIXES = ("/v1", "/v3/compat/v1")
+# Claude Code asks for its base URL before it asks for anything else; the last is that of a session path.
+_BASES = ("/", "/v3/compat", "/v3/compat/")
 _POSTS = (
     ("messages", "/messages", "anthropic.messages"),
     ("messages.count_tokens", "/messages/count_tokens", "anthropic.count_tokens"),
@@ -36,7 +38,7 @@ _UNDATED = "1970-01-01T00:00:00Z"
 
 def _endpoints() -> tuple[Endpoint, ...]:
     found = [
-        Endpoint("probe", "anthropic", "HEAD", "/", "", ""),
+        *(Endpoint("probe", "anthropic", "HEAD", base, "", "") for base in _BASES),
         Endpoint("probe", "anthropic", "GET", "/api/hello", "", ""),
         Endpoint("probe", "anthropic", "HEAD", "/api/hello", "", ""),
     ]

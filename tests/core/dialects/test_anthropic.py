@@ -54,7 +54,11 @@ def test_a_beta_value_that_may_not_pass_is_refused_before_the_body_counts(value)
     assert caught.value.param == "anthropic-beta"
 
 
-@pytest.mark.parametrize(("method", "target"), [("HEAD", "/"), ("GET", "/api/hello"), ("HEAD", "/api/hello")])
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("HEAD", "/"), ("HEAD", "/v3/compat"), ("HEAD", "/v3/session/sess_a-1"), ("GET", "/api/hello"),
+     ("HEAD", "/api/hello")],
+)  # fmt: skip
 def test_probes_are_read_without_a_body_and_answered_here(method, target):
     raw, match = asked(target, b"", (), method)
     call = DIALECT.read(raw, match, TABLES)

@@ -49,6 +49,9 @@ def found(method: str, target: str, headers=()):
         ("POST", "/v1beta/interactions", "google", "interactions", "/v3/compat/v1beta/interactions"),
         ("POST", "/v1/interactions", "google", "interactions", "/v3/compat/v1beta/interactions"),
         ("HEAD", "/", "anthropic", "probe", ""),
+        ("HEAD", "/v3/compat", "anthropic", "probe", ""),
+        ("HEAD", SESSION, "anthropic", "probe", ""),
+        ("HEAD", f"{SESSION}/team:red", "anthropic", "probe", ""),
         ("GET", "/api/hello", "anthropic", "probe", ""),
         ("GET", "/v1beta/models", "google", "models.list", ""),
         ("GET", "/v3/compat/models", "openai", "models.list", ""),
@@ -215,7 +218,6 @@ def test_a_path_with_a_second_reading_is_refused(target):
         "/v3/compat/v3/images",
         f"{SESSION}/v3/images",
         f"{SESSION}/files",
-        SESSION,
         "/index.html",
     ],
 )
