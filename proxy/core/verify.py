@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -105,32 +105,36 @@ def verify(
     """
     report = Report()
     heads = _anchored_heads(anchored, key, report)
-    seen: dict[str, LogReport] = {}
+    logs: dict[str, LogReport] = {}
     requests: dict[str, _Requests] = {}
     last_of: dict[str, str] = {}
     for export in exports:
         writer = export.log.rpartition("/")[0]
-        walk = _Walk(export, requests.setdefault(writer, _Requests()), seen.get(last_of.get(writer, "")))
+        walk = _Walk(export, requests.setdefault(writer, _Requests()), logs.get(last_of.get(writer, "")))
         outer = [head for head in heads if head.origin == export.log]
-        log = walk.run([*_own_heads(export, key, report), *outer], report)
-        report.logs.append(log)
-        seen[export.log] = log
+        logs[export.log] = walk.run([*_own_heads(export, key, report), *outer], report)
         last_of[writer] = export.log
-        if log.covered < log.size:
-            left = log.size - log.covered
-            report.unchecked.append(f"{export.log}: no valid signed head covers the last {left} records")
-    if not report.logs:
-        report.unchecked.append("there is no log here")
+        if walk.vouched is not None and logs[export.log].covered:
+            # Its `open` record, itself under a signed head, states the size and root of the log before.
+            logs[walk.vouched] = replace(logs[walk.vouched], covered=logs[walk.vouched].size)
+    report.logs.extend(logs.values())
+    _uncovered(report)
     for head in heads:
-        if head.origin not in seen:
-            report.violations.append(
-                Violation(
-                    head.origin, None, f"a signed head names {head.size} records, but the log is missing"
-                )
-            )
+        if head.origin not in logs:
+            what = f"a signed head over {head.size} records of it was given, but the log is missing"
+            report.violations.append(Violation(head.origin, None, what))
     _open_intents(requests, last_of, report)
     _always_unchecked(key, anchored, report)
     return report
+
+
+def _uncovered(report: Report) -> None:
+    if not report.logs:
+        report.unchecked.append("there is no log here")
+    for log in report.logs:
+        if log.covered < log.size:
+            left = log.size - log.covered
+            report.unchecked.append(f"{log.log}: no valid signed head covers the last {left} records")
 
 
 def _own_heads(export: Export, key: VerifierKey | None, report: Report) -> list[Checkpoint]:
@@ -169,6 +173,7 @@ class _Walk:
     """One pass over one log."""
 
     def __init__(self, export: Export, requests: _Requests, previous: LogReport | None) -> None:
+        self.vouched: str | None = None
         self._export = export
         self._requests = requests
         self._previous = previous
@@ -303,6 +308,7 @@ class _Walk:
                 f"{before} ended with {record['prev_size']} records when this log was opened,"
                 f" now it has {previous.size} or another root"
             )
+        self.vouched = previous.log
         return ""
 
 

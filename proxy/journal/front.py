@@ -36,6 +36,7 @@ class Journal:
         self._settings = writer.settings
         self._clock = writer.clock
         self._accepted = 0
+        self._gathered: list[Item] = []
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -110,7 +111,17 @@ class Journal:
 
     def _put(self, item: Item) -> None:
         self._accepted += 1
-        self._writer.queue.put(item)
+        self._gathered.append(item)
+        if self._loop is None:
+            self._hand_over()
+        elif len(self._gathered) == 1:
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """What one turn of the loop brought goes as one batch, with one wake-up of the writer and one sync."""
+        if self._gathered:
+            batch, self._gathered = self._gathered, []
+            self._writer.queue.put(batch)
 
     def _put_unhurried(self, item: Item) -> None:
         if len(self._writer.unhurried) >= MANY:
@@ -192,6 +203,7 @@ class Journal:
             return
         self._closing = True
         self._writer.reason = reason
+        self._hand_over()
         self._writer.queue.put(None)
         loop = asyncio.get_running_loop()
         ended = await loop.run_in_executor(None, self._writer.join, CLOSE_SECONDS)

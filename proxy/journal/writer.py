@@ -63,7 +63,7 @@ Done = list[tuple[Item, Result]]
 
 @dataclass(slots=True, eq=False)
 class Writer:
-    """Takes items from `queue`, makes them durable, and hands batches of results to `answer`.
+    """Takes lists of items from `queue`, makes them durable, and hands batches of results to `answer`.
 
     `answer` is called in this thread. `queue` ends with None. What is in `unhurried` does not wake the
     thread: it goes with the next batch, at most a tick later, which saves every other sync.
@@ -74,7 +74,7 @@ class Writer:
     reserve: Reserve
     clock: Clock
     answer: Callable[[Done], None]
-    queue: SimpleQueue[Item | None] = field(default_factory=SimpleQueue)
+    queue: SimpleQueue[list[Item] | None] = field(default_factory=SimpleQueue)
     unhurried: deque[Item] = field(default_factory=deque)
     gap: Gap = field(default_factory=Gap)
     rejects: Rejects = field(init=False)
@@ -116,14 +116,12 @@ class Writer:
             batch, ending = self._next_batch()
             try:
                 if batch:
-                    self.busy_since = batch[0].since
                     self._write(batch)
                 self._duties(idle=not batch)
             except Exception as error:
                 # A thread that dies would leave every later request waiting for ever.
                 self._trouble(StoreFault(f"fault in the writer: {type(error).__name__}"))
                 self._unwritten(batch)
-            self.busy_since = 0.0
             self.finished += len(batch)
         self._end()
 
@@ -132,13 +130,12 @@ class Writer:
         batch: list[Item] = []
         ending = False
         try:
-            item = self.queue.get(timeout=TICK)
-            while item is not None and len(batch) < MAX_BATCH:
-                batch.append(item)
-                item = self.queue.get_nowait()
-            ending = item is None
-            if item is not None:
-                batch.append(item)
+            items = self.queue.get(timeout=TICK)
+            while items is not None and len(batch) + len(items) < MAX_BATCH:
+                batch += items
+                items = self.queue.get_nowait()
+            ending = items is None
+            batch += items or ()
         except Empty:
             pass
         while self.unhurried and (len(batch) < MAX_BATCH or ending):
@@ -152,12 +149,15 @@ class Writer:
             self._unwritten(wanted)
             return
         try:
+            self.busy_since = batch[0].since
             results = self.chain.append([item.draft for item in wanted])
         except StoreFault as fault:
             self._trouble(fault)
             self._unwritten(wanted)
             self._mend()
             return
+        finally:
+            self.busy_since = 0.0
         self._written_at = time.monotonic()
         self._answer([(item, _result(result)) for item, result in zip(wanted, results, strict=True)])
 
@@ -198,9 +198,10 @@ class Writer:
             return
         reason = self.state.value
         try:
-            self._adopt(self.chain.recover())
+            # Opening anew takes space as well: settling the WAL makes the file grow.
             if self.state is State.FULL:
                 self.reserve.free()
+            self._adopt(self.chain.recover())
             self._pay()
             if not self.reserve.allocate():
                 raise StoreFault("the disk is full", full=True)
@@ -227,6 +228,7 @@ class Writer:
             del self._held[: len(part)]
 
     def _write_gap(self, reason: str) -> None:
+        """Records what was refused while records could not be taken, or not so many."""
         draft = self.gap.taken(self.clock, reason)
         if draft is None:
             return
@@ -264,6 +266,7 @@ class Writer:
         if own:
             self.chain.append(own)
             self._written_at = time.monotonic()
+        self._write_gap("shed")
 
     def _sign_when_due(self, *, now: bool = False) -> None:
         unsigned = self.chain.size - self.chain.signed_size
