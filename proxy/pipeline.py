@@ -40,6 +40,7 @@ from proxy.visit import Visit
 
 _READ_INLINE = 65_536
 _PROBE = "probe"
+_MOST_REWRITES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Pipeline:
         if stopped := self._begin(visit, asked.call):
             return await self._refuse(visit, stopped)
         try:
-            approval = approve(decision, after=after)
+            approval = approve(visit.decision, after=after)
             request = _forwarded(leaving, visit)
             receipt = await self._parts.evidence.intent(visit, request, model=leaving.call.models[0])  # (6)
         except BaseException:
@@ -208,16 +209,20 @@ class Pipeline:
     def _order(
         self, visit: Visit, asked: Asked, caller: Caller, decision: Decision
     ) -> tuple[Asked, Decision | None]:
-        """What may leave: the request as received, or as rewritten, read and judged once more."""
-        if not decision.rewrites:
-            return asked, None
-        match, edits, dialect = asked.match, decision.edits, routing.dialect_of(asked.match.endpoint)
-        if decision.route is not None and any(done.startswith("pin=") for done in decision.rewrites):
-            match, spelled = dialect.pin(match, asked.call, decision.route.id)
-            edits = (*edits, *spelled)
-        raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, edits))
-        call = dialect.read(raw, match, visit.revision.tables)
-        return Asked(raw, match, call), visit.revision.decide(call, caller, visit.at)
+        """What may leave: the request as received, or as rewritten, read and judged once more.
+
+        A pin brings in what is known of its provider alone, so one rewrite may call for another.
+        """
+        after: Decision | None = None
+        for _ in range(_MOST_REWRITES):
+            ordered = after or decision
+            if not ordered.rewrites or not ordered.allowed:
+                break
+            if after is not None:
+                visit.decision = _and_then(visit.decision or decision, after)
+            asked = _rewritten(visit, asked, ordered)
+            after = visit.revision.decide(asked.call, caller, visit.at)
+        return asked, after
 
     # -- refusals --------------------------------------------------------------------------------
 
@@ -253,6 +258,23 @@ class Pipeline:
         words = (endpoint.dialect, endpoint.operation) if endpoint else (NONE, NONE)
         effect = "allow" if reason == NONE else "deny"
         self._parts.metrics.requests.add(*words, effect, reason, status_class(status))
+
+
+def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:
+    """The request after the edits that a decision orders, read anew."""
+    match, edits, dialect = asked.match, ordered.edits, routing.dialect_of(asked.match.endpoint)
+    if ordered.route is not None and any(done.startswith("pin=") for done in ordered.rewrites):
+        match, spelled = dialect.pin(match, asked.call, ordered.route.id)
+        edits = (*edits, *spelled)
+    raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, edits))
+    return Asked(raw, match, dialect.read(raw, match, visit.revision.tables))
+
+
+def _and_then(first: Decision, second: Decision) -> Decision:
+    """One decision with what two ordered, the second upon what the first had left."""
+    return replace(
+        first, edits=(*first.edits, *second.edits), rewrites=(*first.rewrites, *second.rewrites)
+    )
 
 
 def _forwarded(leaving: Asked, visit: Visit) -> UpstreamRequest:

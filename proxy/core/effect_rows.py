@@ -31,7 +31,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the tables. `providers` and `models` narrow it; empty and None mean any.
+    """One row of the tables. `providers`, `not_providers` and `models` narrow it; empty and None mean any.
 
     `number` is its place in the tables. `roots` are the first members of its own paths, none where
     any may be: what is found elsewhere cannot be undone in its way.
@@ -42,6 +42,7 @@ class Row:
     feature: str
     signals: tuple[Signal, ...]
     providers: frozenset[str]
+    not_providers: frozenset[str]
     models: re.Pattern[str] | None
     roots: frozenset[str]
     undo: tuple[Undo, ...]
@@ -270,6 +271,7 @@ def _row(row_id: str, about: Mapping[str, Json], number: int) -> Row:
         feature=str(about["feature"]),
         signals=tuple(Signal(signal) for signal in signals),
         providers=frozenset(_texts(about.get("providers", []), f"{row_id}.providers")),
+        not_providers=frozenset(_texts(about.get("not_providers", []), f"{row_id}.not_providers")),
         models=re.compile(str(models)) if models is not None else None,
         roots=frozenset(name for path in paths for name in _first(path)),
         undo=tuple(_undos(row_id, about)),

@@ -51,7 +51,7 @@ def _order(pair: tuple[Row, list[Pointer]]) -> int:
 
 
 def _applies(row: Row, provider: str, tail: str) -> bool:
-    if row.providers and provider not in row.providers:
+    if provider in row.not_providers or (row.providers and provider not in row.providers):
         return False
     return row.models is None or row.models.search(tail) is not None
 

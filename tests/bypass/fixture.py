@@ -62,8 +62,8 @@ policies: {{paths: [policies]}}
 attestations: {{file: attestations.yaml}}
 """
 
-_EU = {"country": "Sweden", "region": "EU", "keeps": False}
-_US = {"country": "United States", "region": "US", "keeps": True}
+EU = {"country": "Sweden", "region": "EU", "keeps": False}
+US = {"country": "United States", "region": "US", "keeps": True}
 
 
 def write(folder: Path, *, upstream: int, host: str) -> Path:
@@ -82,11 +82,11 @@ def write(folder: Path, *, upstream: int, host: str) -> Path:
 def catalogue() -> bytes:
     """The answer of `GET /v3/models`: two compliant routes, two that are not, on both sides of the line."""
     rows = [
-        _row("azure/gpt-5.5", "gpt-5.5-eu", _EU),
-        _row("openai/gpt-5.5", "gpt-5.5", _US),
-        _row("example-eu/gemini-eu-fixture", "gemini-eu-fixture", _EU),
-        _row("example-us/gemini-us-fixture", "gemini-us-fixture", _US),
-        _row("openai/gpt-image-1", "gpt-image-1", _US, kind="image"),
+        row("azure/gpt-5.5", "gpt-5.5-eu", EU),
+        row("openai/gpt-5.5", "gpt-5.5", US),
+        row("example-eu/gemini-eu-fixture", "gemini-eu-fixture", EU),
+        row("example-us/gemini-us-fixture", "gemini-us-fixture", US),
+        row("openai/gpt-image-1", "gpt-image-1", US, kind="image"),
     ]
     return json.dumps({"models": rows, "total": len(rows)}).encode()
 
@@ -96,7 +96,7 @@ def with_pins(fixture: Fixture) -> Fixture:
     return replace(fixture, allowed=(*fixture.allowed, "example-eu/gemini-eu-fixture"))
 
 
-def _row(identity: str, model: str, place: dict[str, Any], *, kind: str = "llm") -> dict[str, Any]:
+def row(identity: str, model: str, place: dict[str, Any], *, kind: str = "llm") -> dict[str, Any]:
     keeps, country, region = place["keeps"], place["country"], place["region"]
     zdr = dict.fromkeys(("logging", "moderation", "caching", "training", "subprocessors"), keeps)
     days = {"retention_days": 30 if keeps else 0}
