@@ -94,13 +94,22 @@ class Stage:
         """Run something on the simulator's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
-    def confirm(self, event: int, stream: str) -> None:
+    def confirm(self, event: int, stream: str = "") -> None:
         """Tell the gateway that the client has an event of a lockstep stream."""
         self.on_loop(self.simulator.lockstep.confirm(event, stream))
 
-    def sent(self, stream: str) -> int:
+    def sent(self, stream: str = "") -> int:
         """How many events of a lockstep stream the gateway has written."""
         return self.simulator.lockstep.sent(stream)
+
+    @contextmanager
+    def lockstep(self) -> Iterator[None]:
+        """Have the gateway withhold every event until the one before is confirmed."""
+        self.simulator.lockstep.on = True
+        try:
+            yield
+        finally:
+            self.simulator.lockstep.on = False
 
     def fault(self, kind: str, **fields: Any) -> None:
         """Have the gateway's next answer go wrong."""

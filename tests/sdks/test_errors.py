@@ -21,7 +21,7 @@ MODEL = f"example-us/{CHAT}"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An SDK: how it asks, with members of the caller's own; how it asks for what is not there; its errors."""
+    """An SDK: how it asks, how it asks for what is not there, and its errors by status."""
 
     ask: Callable[[Clients, dict[str, Any] | None], Any]
     elsewhere: Callable[[Clients], Any]
@@ -77,7 +77,8 @@ FAMILIES = {
         {
             400: anthropic.BadRequestError, 401: anthropic.AuthenticationError, 404: anthropic.NotFoundError,
             413: anthropic.RequestTooLargeError, 429: anthropic.RateLimitError,
-            502: anthropic.InternalServerError, 503: anthropic.ServiceUnavailableError, 403: anthropic.PermissionDeniedError,
+            502: anthropic.InternalServerError, 503: anthropic.ServiceUnavailableError,
+            403: anthropic.PermissionDeniedError,
         },
         lambda error: str(error.body["error"]["details"]["error_code"]),
     ),
@@ -192,7 +193,8 @@ def test_a_gateway_that_breaks_off_before_it_answers_is_a_server_error(
     stage.fault("reset", after=-1)
     error = family.fails(502, lambda: family.ask(sdks, None))
     assert family.code(error) == "upstream_broke_off"
-    assert stage.record(sdks.wire.last.answer["x-ringfence-decision-id"], "outcome")["end"] == "upstream_reset"
+    rid = sdks.wire.last.answer["x-ringfence-decision-id"]
+    assert stage.record(rid, "outcome")["end"] == "upstream_reset"
 
 
 # -- a proxy that can take no more -----------------------------------------------------------------
