@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.effects import EffectTable, compile_effects
-from proxy.core.errors import Mistake
 from proxy.core.json_path import parse_path, select
 from proxy.core.rewrite import apply
 from proxy.core.strict_json import parse
@@ -145,6 +144,21 @@ def test_rows_of_some_models_need_such_a_model() -> None:
     assert caches("openai/gpt-5.5-pro") == {"oai.cache.gpt55"}
     assert caches("openai/gpt-6.1-sol") == {"oai.cache.gpt56"}
     assert caches("mistral/mistral-large-2512") == set()
+
+
+def test_a_model_that_knows_no_region_is_given_none() -> None:
+    def regions(model: str) -> bool:
+        return "ant.inference_geo.absent" in find("anthropic.messages", {"model": model})
+
+    assert all(
+        map(regions, ["anthropic/claude-opus-4-8", "anthropic/claude-sonnet-5", "anthropic/claude-fable-5"])
+    )
+    older = [
+        "anthropic/claude-haiku-4-5",
+        "anthropic/claude-opus-4-1-20250805",
+        "anthropic/claude-3-5-sonnet-20241022",
+    ]
+    assert not any(map(regions, [*older, "aws/claude-opus-4-8", "claude-opus-4-8"]))
 
 
 def test_a_path_that_no_table_knows_is_our_fault_and_finds_nothing_in_silence() -> None:
@@ -365,7 +379,7 @@ MODELS = [
     "aws/claude-fable-5",
     "xai/m",
     "fireworks/m",
-    "anthropic/m",
+    "anthropic/claude-opus-4-8",
     "m",
 ]
 
@@ -388,55 +402,3 @@ def test_every_row_finds_its_feature_and_its_rewrite_takes_it_away(
                 if effect.edits:
                     assert row not in find(endpoint, after(effect, body))
     assert seen
-
-
-# -- compiling -------------------------------------------------------------------------------------
-
-
-def row(**changed: Any) -> Callable[[], EffectTable]:
-    return lambda: compiled({"r": {"when": {"op": "eq", "at": ["$.store"], "value": True}, **changed}})
-
-
-@pytest.mark.parametrize(
-    ("broken", "words"),
-    [
-        (row(when={"op": "looks_like", "at": ["$.a"]}), "no op is called 'looks_like'"),
-        (row(when={"op": "semantic", "at": ["$.a"]}), "no body can be asked for 'semantic'"),
-        (row(when={"op": "eq", "at": ["$.a[0]"], "value": 1}), "no path that the tables support"),
-        (row(signals=["needs_review"]), "its signals must be some of"),
-        (row(signals=[]), "its signals must be some of"),
-        (row(sources=["elsewhere"]), "no source of this file"),
-        (row(endpoints=["nowhere"]), "no endpoint is called nowhere"),
-        (row(undo=[{"replace": "match"}]), "an undo is"),
-        (row(undo=[{"set": "match"}]), "an undo is"),
-        (row(seen=None), "when its sources were seen"),
-        (lambda: compile_effects([]), "must be an object"),
-    ],
-)
-def test_a_row_that_is_not_understood_does_not_compile(broken: Callable[[], EffectTable], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
-        broken()
-
-
-def test_an_undo_may_name_a_place_of_its_own_which_is_made_when_it_is_missing() -> None:
-    rows = {"r": {"when": {"op": "present", "at": ["$.a"]}, "undo": [{"set": "$.b.c", "to": 1}]}}
-    (effect,) = compiled(rows).find("d", "e", {"a": 1})
-    assert effect.edits == (Edit(("b",), "set", {"c": 1}),)
-
-
-def test_a_row_may_stand_once_only() -> None:
-    rows: Json = {"r": {**ABOUT, "when": {"op": "eq", "at": ["$.a"], "value": 1}}}
-    file: Json = {"sources": {"s": {}}, "rows": rows}
-    with pytest.raises(Mistake, match="twice"):
-        compile_effects(ENDPOINT, file, file)
-
-
-def test_facts_that_no_body_shows_are_kept_and_find_nothing() -> None:
-    fact: Json = {
-        **ABOUT,
-        "when": {"op": "credential_attribute", "in": "credential"},
-        "signals": ["training"],
-    }
-    table = compile_effects(ENDPOINT, {"sources": {"s": {}}, "facts": {"f": fact}})
-    assert table.rows == {}
-    assert table.find("d", "e", {"a": 1}) == ()
