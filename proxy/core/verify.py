@@ -181,7 +181,9 @@ class _Walk:
         self._leaf = _ZERO
         self._bad: int | None = None
         self._suspect: int | None = None
-        self._failed: tuple[int, int] | None = None
+        self._claimed = _ZERO
+        self._failed: tuple[int, Checkpoint] | None = None
+        self._before = Frontier()
 
     def run(self, heads: Sequence[Checkpoint], report: Report) -> LogReport:
         """Reads everything, records the first violation of the log, and compares every head."""
@@ -190,15 +192,16 @@ class _Walk:
             at.setdefault(head.size, []).append(head)
         covered = self._compare(at.get(0, ()), 0)
         for seq, body in self._export.records:
+            self._settle_suspect(body, report)
             if self._bad is None:
                 self._record(seq, body, report)
-            self._settle_suspect(seq, body, report)
             leaf = leaf_hash(body)
             self._leaf = leaf.hex()
+            if self._suspect is None:
+                self._before = self._frontier.copy()
             self._frontier.append(leaf)
             covered = self._compare(at.get(self._frontier.size, ()), covered)
-        if self._suspect is not None:
-            self._violate(report, self._suspect, "it is not the record that the one after it follows")
+        self._settle_last(report)
         self._judge_heads(report)
         self._compare_missing(at, report)
         size, root = self._frontier.size, self._frontier.root()
@@ -207,7 +210,7 @@ class _Walk:
     def _compare(self, heads: Sequence[Checkpoint], covered: int) -> int:
         for head in heads:
             if self._failed is None and head.root != self._frontier.root():
-                self._failed = (covered, head.size)
+                self._failed = (covered, head)
             elif self._failed is None:
                 covered = head.size
         return covered
@@ -216,7 +219,7 @@ class _Walk:
         """A failed head is worth a word of its own only when no record before it was found out."""
         if self._failed is None:
             return
-        first, size = self._failed
+        first, size = self._failed[0], self._failed[1].size
         if self._bad is None or self._bad >= size:
             what = (
                 f"the signed head over {size} records does not fit: one of {first} to {size - 1} was changed"
@@ -249,24 +252,33 @@ class _Walk:
             return
         if record["prev"] != self._leaf:
             # Either this record's link was changed or the record before; the next link tells.
-            self._suspect = seq
+            self._suspect, self._claimed = seq, str(record["prev"])
             return
         wrong = self._requests.take(record, self._export.log, seq) or self._life(record, seq, report)
         if wrong:
             self._violate(report, seq, wrong)
 
-    def _settle_suspect(self, seq: int, body: bytes, report: Report) -> None:
-        if self._suspect is None or self._suspect == seq:
+    def _settle_suspect(self, body: bytes, report: Report) -> None:
+        if self._suspect is None:
             return
         suspect, self._suspect = self._suspect, None
         follows = _decoded(body)[0].get("prev") == self._leaf
-        guilty = suspect - 1 if follows and suspect > 0 else suspect
-        what = (
-            "its bytes are not those that the next record follows"
-            if guilty < suspect
-            else ("its link to the record before was changed")
-        )
-        self._violate(report, guilty, what)
+        self._blame(suspect - 1 if follows and suspect else suspect, report)
+
+    def _settle_last(self, report: Report) -> None:
+        """No link follows the last record; a signed head over it tells as well."""
+        if self._suspect is None:
+            return
+        suspect, guilty = self._suspect, self._suspect
+        if self._failed is not None and self._failed[1].size == suspect + 1:
+            alternative = self._before.copy()
+            alternative.append(bytes.fromhex(self._claimed))
+            alternative.append(bytes.fromhex(self._leaf))
+            guilty = suspect - 1 if alternative.root() == self._failed[1].root else suspect
+        self._blame(guilty, report)
+
+    def _blame(self, guilty: int, report: Report) -> None:
+        self._violate(report, guilty, "it and the record next to it do not link: this one was changed")
 
     def _life(self, record: Mapping[str, object], seq: int, report: Report) -> str:
         kind = record["kind"]
