@@ -80,7 +80,8 @@ class Connection(RequestHandler):
     @override
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, and note whether they began a head without ending it."""
-        waiting, parsed = self._waiter is not None, self._request_count
+        parsed = self._request_count
+        waiting = parsed == 0 or self._waiter is not None
         super().data_received(data)
         self._begun = waiting and self._request_count == parsed
 
