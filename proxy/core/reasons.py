@@ -177,7 +177,7 @@ _READING = (
         400,
         False,
         "A member that decides what happens to data has a value that the tables do not know.",
-        "Send a documented value, or a model and tool type that this proxy's version knows.",
+        "Send a documented value, or ask the operator for a version whose tables know this one.",
     ),
     Reason(
         "wrong_type",
