@@ -18,9 +18,10 @@ MOST_BYTES = 1 << 18
 
 
 class Letter(Enum):
-    """What a message is about; the first two go to a worker, the others come from one."""
+    """What a message is about; the first three go to a worker, the others come from one."""
 
     CONNECTION = b"c"
+    LOOK = b"l"
     TELL = b"t"
     UP = b"u"
     CLOSED = b"-"

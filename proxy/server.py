@@ -118,9 +118,13 @@ class Connection(RequestHandler):
         self._front.pipeline.fault(kwargs.get("exc_info"))
 
     def close_if_idle(self) -> None:
-        """Close unless a request is being answered; a body that is still coming has to be let in."""
-        if not self._request_in_progress:
-            self.close()
+        """Close unless a request is being answered; a body that is still coming has to be let in.
+
+        aiohttp's `close()` ends the task that reads and leaves the connection open: what a client sends
+        then is never answered.
+        """
+        if not self._request_in_progress and not self._messages:
+            self.force_close()
 
 
 class Front(web.Server):

@@ -18,7 +18,7 @@ from proxy.core.errors import RingfenceError
 from proxy.handover import Channel, Letter, Report, Told
 from proxy.runtime import require_sound_runtime
 from proxy.settings import ListenSettings
-from proxy.supervisor import Supervisor
+from proxy.supervisor import FIRST, Supervisor
 from proxy.wiring import assemble, version
 from proxy.worker import Worker
 
@@ -81,8 +81,8 @@ def run_worker(settings: Settings, name: str, end: socket.socket) -> None:
 async def _work(settings: Settings, name: str, end: socket.socket) -> None:
     tls = listening_tls(settings.listen)
     assembly = assemble(settings, worker=name)
-    # The first worker fetches the catalogue; the others see the file change.
-    worker = Worker(assembly, refreshes=name == "w0", stops=(signal.SIGTERM,))
+    # The first worker fetches the catalogue; the others are told to look when it is there.
+    worker = Worker(assembly, refreshes=name == FIRST, stops=(signal.SIGTERM,))
     await worker.start()
 
     def closed() -> None:
@@ -91,12 +91,16 @@ async def _work(settings: Settings, name: str, end: socket.socket) -> None:
     def hear(letter: Letter, _body: bytes, connection: socket.socket | None) -> None:
         if letter is Letter.CONNECTION and connection is not None:
             worker.take(connection, tls, closed)
+        elif letter is Letter.LOOK:
+            worker.look()
+            channel.say(Letter.UP)
         elif letter is Letter.TELL:
             told: Told = {**worker.report(), "metrics": assembly.metrics.snapshot()}
             channel.say(Letter.TOLD, orjson.dumps(told))
 
     channel = Channel(end, hear, worker.stop)
-    channel.say(Letter.UP)
+    if name == FIRST:
+        channel.say(Letter.UP)
     await worker.run()
     channel.close()
 

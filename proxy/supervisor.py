@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,9 +25,16 @@ from proxy.shares import lay_out, shares_file
 
 Run = Callable[[Settings, str, socket.socket], None]
 
+FIRST = "w0"
+"""The worker that fetches the catalogue; the others serve when it has, so that all begin alike."""
+
 _START_SECONDS = 60.0
 _TELL_SECONDS = 2.0
 _AGAIN_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+_END_SECONDS = 45.0
+"""What a worker gets beyond the drain's deadline, to close its log on a slow disk."""
+_OUT_OF_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -54,6 +63,7 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         self._stopping = asyncio.Event()
         self._failed = asyncio.Event()
+        self._started = False
 
     async def start(self) -> None:
         """Start every worker; raises `WorkerFailed` when one does not come up."""
@@ -71,6 +81,7 @@ class Supervisor:
         if self._failed.is_set():
             self.stop()
             raise WorkerFailed("a worker did not start; the log lines above say why")
+        self._started = True
 
     async def run(self, sock: socket.socket) -> None:
         """Accept and hand over until told to stop; then let the workers drain."""
@@ -98,16 +109,25 @@ class Supervisor:
         process.start()
         theirs.close()
         channel = Channel(ours, partial(self._hear, name), partial(self._gone, name))
-        self._members[name] = Member(name, process, channel)
+        member = self._members[name] = Member(name, process, channel)
+        if name != FIRST and self._members[FIRST].up.is_set():
+            member.channel.say(Letter.LOOK)
 
     def _hear(self, name: str, letter: Letter, body: bytes, _connection: socket.socket | None) -> None:
         member = self._members[name]
         if letter is Letter.CLOSED:
             member.open -= 1
         elif letter is Letter.UP:
-            member.up.set()
+            self._came_up(member)
         elif letter is Letter.TOLD and member.told is not None and not member.told.done():
             member.told.set_result(body)
+
+    def _came_up(self, member: Member) -> None:
+        member.up.set()
+        if member.name == FIRST:
+            for other in self._members.values():
+                if not other.up.is_set():
+                    other.channel.say(Letter.LOOK)
 
     def _gone(self, name: str) -> None:
         """A worker ended: its open requests are lost, its log says so, and another takes its name."""
@@ -115,10 +135,13 @@ class Supervisor:
         if self._stopping.is_set():
             return
         logger().error("worker_ended", worker=name, pid=member.process.pid or 0)
-        if not member.up.is_set():
+        if not self._started:
             self._failed.set()
             member.up.set()
             return
+        member.up.clear()
+        if member.told is not None:
+            member.told.cancel()
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._again, name)
 
     def _again(self, name: str) -> None:
@@ -132,15 +155,23 @@ class Supervisor:
                 _kill(member.process.pid, number)
 
     def _join(self) -> None:
+        """Wait for every worker; one that does not end although it was given all its time is killed."""
+        until = time.monotonic() + self._settings.drain_deadline + _END_SECONDS
         for member in self._members.values():
-            member.process.join()
+            while member.process.is_alive():
+                member.process.join(_LOOK_SECONDS)
+                if time.monotonic() > until:
+                    logger().error("worker_killed", worker=member.name, pid=member.process.pid or 0)
+                    member.process.kill()
 
     # -- connections -----------------------------------------------------------------------------
 
     def _accept(self, sock: socket.socket) -> None:
         try:
             connection, _ = sock.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _OUT_OF_ROOM:
+                self._rest(sock)
             return
         with connection:
             serving = [member for member in self._members.values() if member.up.is_set()]
@@ -149,14 +180,31 @@ class Supervisor:
                     member.open += 1
                     return
 
+    def _rest(self, sock: socket.socket) -> None:
+        """Accept nothing for a moment: the connection that could not be taken still waits, and would at once
+        be reported again."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock.fileno())
+        logger().error("out_of_descriptors")
+
+        def go_on() -> None:
+            if not self._stopping.is_set():
+                loop.add_reader(sock.fileno(), self._accept, sock)
+
+        loop.call_later(_AGAIN_SECONDS, go_on)
+
     # -- admin -----------------------------------------------------------------------------------
 
     async def readiness(self) -> dict[str, object]:
-        """What `/readyz` answers: ready when every worker is."""
+        """What `/readyz` answers: ready while workers serve and none of them is in trouble.
+
+        One that is being started anew is a warning: the others get its connections.
+        """
         reports = await self._ask()
         troubles = [f"{name}: {words}" for name, report in reports.items() for words in report["troubles"]]
-        troubles += [f"{name}: does not answer" for name in self._members if name not in reports]
+        missing = [f"{name}: does not answer" for name in self._members if name not in reports]
         warnings = {words for report in reports.values() for words in report["warnings"]}
+        (warnings.update if reports else troubles.extend)(missing)
         revisions = sorted({report["revision"] for report in reports.values()})
         return {
             "ready": not troubles,
@@ -171,12 +219,19 @@ class Supervisor:
 
     async def _ask(self) -> dict[str, Told]:
         loop = asyncio.get_running_loop()
+        asked: dict[str, asyncio.Future[bytes]] = {}
         for member in self._members.values():
-            member.told = loop.create_future()
-            member.channel.say(Letter.TELL)
-        asked = {member.name: member.told for member in self._members.values() if member.told is not None}
-        await asyncio.wait(asked.values(), timeout=_TELL_SECONDS)
-        return {name: orjson.loads(told.result()) for name, told in asked.items() if told.done()}
+            if member.told is None or member.told.done():
+                member.told = loop.create_future()
+            if member.up.is_set() and member.channel.say(Letter.TELL):
+                asked[member.name] = member.told
+        if asked:
+            await asyncio.wait(asked.values(), timeout=_TELL_SECONDS)
+        return {name: orjson.loads(told.result()) for name, told in asked.items() if _answered(told)}
+
+
+def _answered(told: asyncio.Future[bytes]) -> bool:
+    return told.done() and not told.cancelled()
 
 
 def _kill(pid: int, number: int) -> None:

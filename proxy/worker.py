@@ -20,6 +20,7 @@ from proxy.wiring import Assembly
 _TICK = 0.05
 _SPEND_EVERY = 5.0
 _LAST_WORDS = 0.1
+_FIRST_FETCH = 10.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -47,11 +48,23 @@ class Worker:
         parts = self._parts
         parts.ledger.restore(parts.limits, _month())
         if self._refreshes:
-            await self._refresh()
+            await self._fetch_first()
         loop = asyncio.get_running_loop()
         for number in self._stops:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: parts.revisions.look(again=True))
+
+    async def _fetch_first(self) -> None:
+        """Fetch the catalogue, but let a gateway that keeps silent not hold up the start."""
+        try:
+            async with asyncio.timeout(_FIRST_FETCH):
+                await self._refresh()
+        except TimeoutError:
+            logger().warning("catalogue_kept", code="unreachable", status=0)
+
+    def look(self) -> None:
+        """Take over files that have changed."""
+        self._parts.revisions.look()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Serve connections from a listening socket."""
@@ -60,6 +73,11 @@ class Worker:
 
     def take(self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; `closed` is called when it ends."""
+        if self._stop.is_set():
+            # It was on its way when the end began; its sender sees that nothing was taken.
+            connection.close()
+            closed()
+            return
         task = self._group.create_task(self._take(connection, tls, closed))
         self._taking.add(task)
         task.add_done_callback(self._taking.discard)
