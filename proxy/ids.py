@@ -6,7 +6,6 @@ import os
 import time
 from datetime import UTC, datetime
 
-
 _DRAWN = 4_000
 _LENGTH = 10
 _drawn: list[bytes] = []

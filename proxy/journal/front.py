@@ -118,7 +118,7 @@ class Journal:
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
-        """What one turn of the loop brought goes as one batch, with one wake-up of the writer and one sync."""
+        """What one turn of the loop brought is one batch: one wake-up of the writer, one sync."""
         if self._gathered:
             batch, self._gathered = self._gathered, []
             self._writer.queue.put(batch)
