@@ -120,9 +120,14 @@ class LogFile:
                 self._insert(rows)
                 return
             self._db.execute("BEGIN IMMEDIATE")
-            for start in range(0, len(rows), _ONE_STATEMENT):
-                self._insert(rows[start : start + _ONE_STATEMENT])
-            self._db.execute("COMMIT")
+            try:
+                for start in range(0, len(rows), _ONE_STATEMENT):
+                    self._insert(rows[start : start + _ONE_STATEMENT])
+                self._db.execute("COMMIT")
+            finally:
+                # Some errors roll back by themselves, others leave half a batch behind.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _insert(self, rows: Sequence[Row]) -> None:
         places = ",".join([f"({','.join('?' * _COLUMNS)})"] * len(rows))
