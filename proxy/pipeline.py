@@ -80,14 +80,17 @@ class Pipeline:
         try:
             return await self._serve(visit)
         except Unreadable as unread:
-            if visit.caller is None:
-                self._identify(visit)  # a path that cannot be read is still somebody's, for the record
+            self._attribute(visit)
             return await self._refuse(visit, plain_refusal(unread.code, unread.detail, param=unread.param))
         except JournalUnavailable:
             return self._answer(visit, plain_refusal("audit_unavailable"))
         except Exception as error:
             self._parts.evidence.fault(error)
+            self._attribute(visit)
             return await self._refuse(visit, plain_refusal("proxy_fault"))
+        except BaseException:
+            self._give_back(visit)
+            raise
 
     async def _serve(self, visit: Visit) -> Reply | Relay:
         match = visit.match = routing.match(visit.raw)  # (1)
@@ -165,6 +168,14 @@ class Pipeline:
             return plain_refusal(unread.code, unread.detail, param=unread.param)
         visit.caller = visit.revision.callers.find(fingerprint(secret, self._parts.pepper))
         return None if visit.caller else plain_refusal("unknown_key")
+
+    def _attribute(self, visit: Visit) -> None:
+        """Find the caller late: what failed before that step is still somebody's, for the record."""
+        if visit.caller is None:
+            try:
+                self._identify(visit)
+            except Exception as error:
+                self._parts.evidence.fault(error)
 
     def _admit(self, visit: Visit) -> Refusal | None:
         """Take one request out of the caller's allowance."""
@@ -252,12 +263,16 @@ class Pipeline:
 
     def _close(self, visit: Visit, status: int, reason: str) -> None:
         """Give back what the request held and count it."""
-        if visit.lease is not None:
-            visit.lease.settle(Usage(), f"{visit.at:%Y-%m}")
+        self._give_back(visit)
         endpoint = visit.match.endpoint if visit.match else None
         words = (endpoint.dialect, endpoint.operation) if endpoint else (NONE, NONE)
         effect = "allow" if reason == NONE else "deny"
         self._parts.metrics.requests.add(*words, effect, reason, status_class(status))
+
+    def _give_back(self, visit: Visit) -> None:
+        """Free the caller's place for another request; a second time changes nothing."""
+        if visit.lease is not None:
+            visit.lease.settle(Usage(), f"{visit.at:%Y-%m}")
 
 
 def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:
@@ -272,9 +287,7 @@ def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:
 
 def _and_then(first: Decision, second: Decision) -> Decision:
     """One decision with what two ordered, the second upon what the first had left."""
-    return replace(
-        first, edits=(*first.edits, *second.edits), rewrites=(*first.rewrites, *second.rewrites)
-    )
+    return replace(first, edits=(*first.edits, *second.edits), rewrites=(*first.rewrites, *second.rewrites))
 
 
 def _forwarded(leaving: Asked, visit: Visit) -> UpstreamRequest:
