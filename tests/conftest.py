@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "covers(endpoint, mode, *promises, by=CLIENT): cells of docs/reference/coverage.md that this test backs",
+        "covers(endpoint, mode, *promises, by=CLIENT): cells of docs/reference/coverage.md that it backs",
     )
 
 

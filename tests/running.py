@@ -285,11 +285,12 @@ def _write(folder: Path, gateway: str, policies: Mapping[str, str], config: Mapp
 def _attestations() -> str:
     """Contracts in force from yesterday on, so that no test depends on the day."""
     zdr, rule = "zero_data_retention", "gateway_zero_content_retention"
-    contracts = [_contract(zdr, route="openai/gpt-image-1"), _contract(rule, gateway="opper")]
+    contracts = [contract(zdr, route="openai/gpt-image-1"), contract(rule, gateway="opper")]
     return yaml.safe_dump({"attestations": contracts})
 
 
-def _contract(claim: str, **subject: str) -> dict[str, Any]:
+def contract(claim: str, **subject: str) -> dict[str, Any]:
+    """An attestation in force; `subject` is a `route` or the `gateway`."""
     today = datetime.now(UTC).date()
     return {
         "id": claim.replace("_", "-"),

@@ -92,31 +92,6 @@ def test_counting_tokens_is_judged_and_the_gateways_not_found_is_relayed(
     assert len(stage.seen) == 1
 
 
-def test_the_model_list_shows_what_the_callers_policies_allow(stage: Stage) -> None:
-    shown = {
-        name: {model.id for model in clients(stage.url, stage.keys[name]).anthropic.models.list()}
-        for name in ("open", "mission", "alone")
-    }
-    assert {"example-us/atlas-1", "example-eu/atlas-1"} <= shown["open"]
-    assert "example-us/atlas-1" in shown["mission"]
-    assert not any(model.startswith("example-eu/") for model in shown["mission"])
-    assert not any(model.startswith("example-open/") for model in shown["open"] | shown["mission"])
-    assert shown["alone"] == set()
-    beta = {model.id for model in clients(stage.url, stage.keys["open"]).anthropic.beta.models.list()}
-    assert beta == shown["open"]
-    assert stage.seen == ()
-
-
-def test_one_model_can_be_looked_up_and_one_that_is_not_allowed_is_not_found(
-    sdks: Clients, stage: Stage
-) -> None:
-    assert sdks.anthropic.models.retrieve(MODEL).id == MODEL
-    with pytest.raises(anthropic.NotFoundError) as raised:
-        sdks.anthropic.models.retrieve("example-open/atlas-1")
-    assert raised.value.error_code == "unknown_model"
-    assert stage.seen == ()
-
-
 def test_a_pool_is_pinned_and_nothing_else_of_the_body_changes(stage: Stage) -> None:
     sdks = clients(stage.url, stage.keys["mission"])
     got = sdks.anthropic.messages.create(model="claude-opus-4-8", max_tokens=64, messages=user())

@@ -11,7 +11,7 @@ import pytest
 from proxy.facts import read_facts
 from proxy.simulator import Seen
 from tests.running import UPSTREAM_KEY, Stage
-from tests.sdks.uses import PNG, PROMPT, SAID, USES, Clients, Use, clients
+from tests.sdks.uses import CHAT, PNG, PROMPT, SAID, USES, Clients, Use, clients
 
 # The proxy's own words on its connection to the gateway, beside what the table lets through.
 OURS = {"host", "authorization", "user-agent", "accept-encoding", "content-length"}
@@ -58,6 +58,8 @@ def test_an_intent_and_an_outcome_are_on_record_without_a_word_of_content(
     assert outcome["bytes"] == len(sent.received)
     if sent.status == 200:
         assert (outcome["served"], outcome["model_srv"]) == ("confirmed", use.model)
+    if sent.status == 200 and use.model == CHAT:
+        assert (outcome["tok_in"] > 0, outcome["tok_out"] > 0, outcome["cost_microusd"] > 0) == (True,) * 3
     assert intent["mono"] < outcome["mono"]
     assert PROMPT[10:20] not in json.dumps([intent, outcome], ensure_ascii=False)
 
@@ -86,7 +88,7 @@ def check_translation(use: Use, seen: Seen) -> None:
     """Images are the one translation: every member carried over, and kept by nobody."""
     body: dict[str, Any] = seen.json()
     assert (body["model"], body["prompt"], body["store"]) == (use.allowed, PROMPT, False)
-    if use.mode == "multipart":
+    if use.endpoint == "openai images.edit":
         head, _, picture = body["image"].partition(",")
         assert (head, base64.b64decode(picture)) == ("data:image/png;base64", PNG)
     else:

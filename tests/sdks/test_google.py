@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -127,27 +128,15 @@ def test_a_pool_is_pinned_in_the_path_and_the_body_only_gets_what_the_policy_ord
     assert sdks.wire.last.answer["x-ringfence-rewrites"].startswith(f"pin={MODEL},undo=")
 
 
-def test_the_model_list_shows_what_the_callers_policies_allow(stage: Stage) -> None:
-    shown = {
-        name: {model.name or "" for model in clients(stage.url, stage.keys[name]).google.models.list()}
-        for name in ("open", "mission", "alone")
-    }
-    assert {"models/example-us/atlas-1", "models/example-eu/atlas-1"} <= shown["open"]
-    assert "models/example-us/atlas-1" in shown["mission"]
-    assert not any(model.startswith("models/example-eu/") for model in shown["mission"])
-    assert not any(model.startswith("models/example-open/") for model in shown["open"] | shown["mission"])
-    assert shown["alone"] == set()
-    assert stage.seen == ()
-
-
-def test_one_model_can_be_looked_up_and_one_that_is_not_allowed_is_not_found(
-    sdks: Clients, stage: Stage
-) -> None:
-    assert sdks.google.models.get(model=MODEL).name == f"models/{MODEL}"
-    with pytest.raises(errors.ClientError) as raised:
-        sdks.google.models.get(model="example-open/atlas-1")
-    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
-    assert stage.seen == ()
+def test_a_key_in_the_query_stays_here(sdks: Clients, stage: Stage) -> None:
+    reply = httpx2.post(
+        f"{stage.url}/v1beta/models/{MODEL}:streamGenerateContent?alt=sse&key={stage.keys['open']}",
+        json={"contents": [{"parts": [{"text": "hi"}]}]},
+    )
+    assert reply.status_code == 200
+    assert [each.target for each in stage.seen] == [
+        f"/v3/compat/v1beta/models/{MODEL}:streamGenerateContent?alt=sse"
+    ]
 
 
 async def test_the_asynchronous_client_reads_answers_and_streams(stage: Stage) -> None:

@@ -154,7 +154,13 @@ def test_the_beta_namespace_works(node: Node, stage: Stage) -> None:
     assert stage.seen[0].header("anthropic-beta") == "context-1m-2025-08-07"
 
 
-@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    "sdk",
+    [
+        pytest.param(sdk, marks=pytest.mark.covers(f"{sdk} models.list", "plain", "verdict", by="Node"))
+        for sdk in ("openai", "anthropic")
+    ],
+)
 def test_the_model_list_shows_what_the_callers_policies_allow(sdk: str, node: Node, stage: Stage) -> None:
     shown = {
         name: set(node.ask(f"{sdk} models", url=stage.url, key=stage.keys[name]).said)

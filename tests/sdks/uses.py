@@ -6,6 +6,7 @@ of each. `covers` names the row and column of `docs/reference/coverage.md` that 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,7 @@ def _from_error_details(status: int, body: Any) -> Refused:
 
 
 class Direct(Exception):
-    """An answer that is no success, to a client without an SDK."""
+    """An answer that is no success, to a client that is no SDK."""
 
     def __init__(self, reply: httpx2.Response) -> None:
         super().__init__(reply.text)
@@ -149,15 +150,14 @@ class Direct(Exception):
 
 
 def from_direct(error: Any) -> Refused:
-    """An Opper-shaped error as JSON, or Google's where no SDK of ours asks."""
-    body = error.reply.json()["error"]
-    if isinstance(body["details"], list):
-        return _from_error_details(error.reply.status_code, error.reply.json())
-    details = body["details"]
+    """A refusal as JSON, in the shape of whichever family has the path."""
+    reply = error.reply
+    body = reply.json()["error"]
+    details = body.get("details", body)
+    if isinstance(details, list):
+        return _from_error_details(reply.status_code, reply.json())
     routes = tuple(details["compliant_routes"])
-    return Refused(
-        error.reply.status_code, body["code"], body["message"], details["decision_id"], routes
-    )
+    return Refused(reply.status_code, body["code"], body["message"], details["decision_id"], routes)
 
 
 # -- the uses --------------------------------------------------------------------------------------
@@ -189,6 +189,13 @@ def _responses_stream(c: Clients, model: str) -> Any:
 
 def _edit(c: Clients, model: str) -> Any:
     return c.openai.images.edit(model=model, prompt=PROMPT, image=("holiday.png", PNG, "image/png"))
+
+
+def _edit_as_json(c: Clients, model: str) -> Any:
+    """The form that the API documents beside multipart, and that the SDK does not write."""
+    picture = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    body = {"model": model, "prompt": PROMPT, "images": [{"image_url": picture}]}
+    return _json(c.plain.post("/v1/images/edits", json=body))
 
 
 def _messages(c: Clients, model: str) -> Any:
@@ -270,6 +277,10 @@ def _openai() -> Iterator[Use]:
         _picture, pictures, IMAGE,
     )  # fmt: skip
     yield Use("openai images.edit", "multipart", _edit, _picture, pictures, IMAGE)
+    yield Use(
+        "openai images.edit", "plain", _edit_as_json,
+        lambda got: SAID if got["data"][0]["b64_json"] else "", pictures, IMAGE, Direct, from_direct,
+    )  # fmt: skip
 
 
 def _picture(got: Any) -> str:
