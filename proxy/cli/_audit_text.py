@@ -56,6 +56,10 @@ def _words(record: Record) -> Iterator[str]:
     elif kind == "open":
         recovered = f"{record['recovered']} outcomes recovered"
         yield f"{record['log']} ({record['reason']}), {recovered}, version {record['engine']}"
+    elif kind == "policy_load":
+        names = cast("list[dict[str, Json]]", record["policy"])
+        verdict = "in force" if record["ok"] else f"not taken ({record.get('reason')})"
+        yield f"{verdict}: {', '.join(str(each['id']) for each in names) or 'none'}"
     elif kind == "gap":
         yield f"{record['reason']}: {_counts(record['counts'])} between {record['from']} and {record['to']}"
     else:
@@ -72,7 +76,7 @@ def details(entry: Entry) -> str:
     rows += [f"  {name:<12} {_plain(record[name])}" for name in rest]
     row = record.get("route_row")
     if isinstance(row, dict):
-        rows.append(f"  route        {row['id']} (provider {row['provider']}), as it was evaluated:")
+        rows.append(f"  route_row    {row['id']} (provider {row['provider']}), as it was evaluated:")
         posture = cast("dict[str, dict[str, Json]]", row["posture"])
         rows += [f"    {name:<28} {said['value']} ({said['basis']})" for name, said in posture.items()]
     rules = cast("list[dict[str, Json]]", record.get("rules") or [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -198,7 +199,7 @@ def export(data_dir: Path | None, config: Path | None, only: str | None) -> None
     known = {str(log): 0 for log in reader.logs()}
     if only is not None and only not in known:
         raise click.ClickException(f"There is no log {only}. There are: {', '.join(known)}.")
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     while batch := reader.after(known, 500):
         for entry in batch:
             known[str(entry.log)] = entry.seq + 1

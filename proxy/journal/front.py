@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from proxy.core.checkpoint import VerifierKey
@@ -150,8 +151,10 @@ class Journal:
     def _answer(self, done: Done) -> None:
         """Called by the writer's thread: one wake-up of the loop for a whole batch."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._resolve, done)
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            if loop is not None:
+                loop.call_soon_threadsafe(self._resolve, done)
 
     def _resolve(self, done: Done) -> None:
         for item, result in done:

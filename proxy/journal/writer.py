@@ -114,14 +114,17 @@ class Writer:
         ending = False
         while not ending:
             batch, ending = self._next_batch()
+            # A thread that dies would leave every later request waiting for ever.
             try:
                 if batch:
                     self._write(batch)
-                self._duties(idle=not batch)
             except Exception as error:
-                # A thread that dies would leave every later request waiting for ever.
                 self._trouble(StoreFault(f"fault in the writer: {type(error).__name__}"))
                 self._unwritten(batch)
+            try:
+                self._duties(idle=not batch)
+            except Exception as error:
+                self._trouble(StoreFault(f"fault in the writer: {type(error).__name__}"))
             self.finished += len(batch)
         self._end()
 
