@@ -44,7 +44,7 @@ def _read(line: str, name: str, path: Path) -> Signer:
     if signer.name != name:
         raise Mistake(
             f"{path} holds the key of {signer.name!r}, but this deployment is called {name!r}."
-            " Set journal.deployment back, or name another signing_key_file.",
+            " Set audit.deployment back, or name another signing_key_file.",
             file=str(path),
         )
     return signer
