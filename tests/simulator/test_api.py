@@ -108,5 +108,6 @@ def test_models_that_name_no_route_are_refused(api, model, status):
 
 
 def test_a_route_of_another_kind_does_not_answer(api):
-    assert call(api, "POST", "/v3/compat/chat/completions", {**CHAT, "model": "example-us/quill-embed-1"})[0] == 404
+    embedding = {**CHAT, "model": "example-us/quill-embed-1"}
+    assert call(api, "POST", "/v3/compat/chat/completions", embedding)[0] == 404
     assert call(api, "POST", "/v3/images", {"model": US, "prompt": "x"})[0] == 404
