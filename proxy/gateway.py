@@ -1,36 +1,27 @@
 """the Opper client: send, stream, fetch the catalogue
 
-Protocol code is aiohttp's own `ResponseHandler` (its C response parser, its back-pressure, its
-time-out between reads); this module adds a pool, one head, and the checks that a lenient client
-parser leaves out. No redirects, no cookies, no environment proxies, no retries, no decoding.
+A pool of connections (`uplink.py`) to one origin, and one way to write a head. No redirects, no
+cookies, no environment proxies, no retries, no decoding.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import ssl
 from collections import deque
 from typing import Protocol
 
-import aiohttp
-from aiohttp import hdrs
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpProcessingError, RawResponseMessage
-from aiohttp.streams import StreamReader
+from aiohttp.http import RawResponseMessage
 from yarl import URL
 
 from proxy.core.decide import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Headers, Receipt, UpstreamRequest
+from proxy.uplink import Uplink
 
-_READ_SIZE = 65_536
-_MAX_INTERIM = 8
 _POOL_IDLE_SECONDS = 15.0
-_SINGLE = (b"content-length", b"transfer-encoding")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
+_LONGEST_SWEEP = 1.0
 
 
 class GatewaySettings(Protocol):
@@ -48,54 +39,38 @@ class GatewaySettings(Protocol):
 class UpstreamReply:
     """An answer whose head has come and whose body has not; read it to the end or close it."""
 
-    __slots__ = ("_connection", "_gateway", "_payload", "_reusable", "headers", "status")
+    __slots__ = ("_fields", "_gateway", "_uplink", "ends_by_closing", "headers", "status")
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        connection: ResponseHandler,
-        message: RawResponseMessage,
-        payload: StreamReader,
-    ) -> None:
+    def __init__(self, gateway: Gateway, uplink: Uplink, message: RawResponseMessage) -> None:
         self._gateway = gateway
-        self._connection: ResponseHandler | None = connection
-        self._payload = payload
-        self._reusable = not message.should_close
+        self._uplink: Uplink | None = uplink
         self.status = message.code
         self.headers: Headers = message.raw_headers
+        self.ends_by_closing = uplink.ends_by_closing
+        self._fields = {name.lower(): value for name, value in reversed(message.raw_headers)}
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header, compared without regard to case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        """The first value of a header; `name` is lower case."""
+        return self._fields.get(name)
 
     def at_end(self) -> bool:
         """Whether no further byte of the body will come."""
-        return self._payload.at_eof()
+        return self._uplink is None or self._uplink.ended
 
     async def read(self) -> bytes:
         """The next bytes as they came, b"" at the end; `UpstreamFailure` when the body broke off."""
-        try:
-            chunk = await self._payload.readany()
-        except _BROKEN as error:
-            raise _failure(error) from None
+        if self._uplink is None:
+            return b""
+        chunk = await self._uplink.read()
         if not chunk:
-            self._release()
+            self.close()
         return chunk
 
     def close(self) -> None:
         """Let go of the connection; one with unread bytes is cut, so that the gateway stops at once."""
-        if self._connection is not None:
-            self._release() if self._payload.at_eof() else self._drop()
-
-    def _release(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._gateway.give_back(connection, reusable=self._reusable)
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._gateway.discard(connection)
+        uplink, self._uplink = self._uplink, None
+        if uplink is not None:
+            self._gateway.give_back(uplink)
 
 
 class Gateway:
@@ -110,8 +85,11 @@ class Gateway:
         self._prefix = url.raw_path.rstrip("/").encode("ascii")
         self._tls = (tls or tls_context(settings.ca_file)) if url.scheme == "https" else None
         self._authority = url.raw_authority.rpartition("@")[2].encode("ascii")
-        self._idle: deque[tuple[ResponseHandler, float]] = deque()
-        self._open: set[ResponseHandler] = set()
+        self._idle: deque[tuple[Uplink, float]] = deque()
+        self._open: set[Uplink] = set()
+        shortest = min(settings.first_byte_timeout, settings.between_events_timeout)
+        self._sweep_every = min(_LONGEST_SWEEP, shortest / 4)
+        self._sweeper: asyncio.TimerHandle | None = None
 
     @property
     def authority(self) -> str:
@@ -130,19 +108,21 @@ class Gateway:
         return await self._exchange(request, self._head(request, key))
 
     async def _exchange(self, request: UpstreamRequest, head: bytes) -> UpstreamReply:
-        connection = self._take_idle()
-        # aiohttp's protocol is a queue too, and an empty one is false.
-        if connection is None:
-            connection = await self._dial()
+        settings = self._settings
+        uplink = self._take_idle() or await self._dial()
         try:
-            self._write(connection, request, head)
-            message, payload = await self._reply_head(connection)
-            _refuse_ambiguous(message)
+            uplink.send(
+                head,
+                request.body,
+                bodiless=request.method == "HEAD",
+                first_byte=settings.first_byte_timeout,
+                between=settings.between_events_timeout,
+            )
+            message = await uplink.head()
         except BaseException:
-            self.discard(connection)
+            self.discard(uplink)
             raise
-        connection.read_timeout = self._settings.between_events_timeout
-        return UpstreamReply(self, connection, message, payload)
+        return UpstreamReply(self, uplink, message)
 
     def _head(self, request: UpstreamRequest, key: bytes) -> bytes:
         lines = [
@@ -160,52 +140,23 @@ class Gateway:
             raise UpstreamFailure("proxy_fault")
         return head + b"\r\n\r\n"
 
-    def _write(self, connection: ResponseHandler, request: UpstreamRequest, head: bytes) -> None:
-        connection.set_response_params(
-            skip_payload=request.method == hdrs.METH_HEAD,
-            read_until_eof=True,
-            auto_decompress=False,
-            read_timeout=self._settings.first_byte_timeout,
-            read_bufsize=_READ_SIZE,
-        )
-        transport = connection.transport
-        if transport is None or transport.is_closing():
-            raise UpstreamFailure("upstream_unreachable")
-        if len(request.body) <= _READ_SIZE:
-            transport.write(head + request.body)
-        else:
-            transport.writelines((head, request.body))
-        connection.start_timeout()
-
-    async def _reply_head(self, connection: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
-        for _ in range(_MAX_INTERIM):
-            try:
-                message, payload = await connection.read()
-            except _BROKEN as error:
-                raise _failure(error) from None
-            if message.code >= 200:
-                return message, payload
-            if message.code == 101:
-                break
-        raise UpstreamFailure("upstream_broke_off", sent=True)
-
     # -- the pool ------------------------------------------------------------------------------
 
-    def _take_idle(self) -> ResponseHandler | None:
+    def _take_idle(self) -> Uplink | None:
         now = asyncio.get_running_loop().time()
         while self._idle:
-            connection, since = self._idle.pop()
-            if connection.is_connected() and not connection.should_close and now - since < _POOL_IDLE_SECONDS:
-                return connection
-            self.discard(connection)
+            uplink, since = self._idle.pop()
+            if uplink.usable and now - since < _POOL_IDLE_SECONDS:
+                return uplink
+            self.discard(uplink)
         return None
 
-    async def _dial(self) -> ResponseHandler:
+    async def _dial(self) -> Uplink:
         if len(self._open) >= self._settings.max_connections:
             raise UpstreamFailure("overloaded")
         loop = asyncio.get_running_loop()
         connecting = loop.create_connection(
-            lambda: ResponseHandler(loop),
+            lambda: Uplink(loop),
             self._host,
             self._port,
             ssl=self._tls,
@@ -213,36 +164,47 @@ class Gateway:
         )
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                transport, connection = await connecting
+                transport, uplink = await connecting
         except TimeoutError:
             raise UpstreamFailure("upstream_timeout") from None
         except OSError:
             raise UpstreamFailure("upstream_unreachable") from None
-        self._open.add(connection)
-        self._check_address(transport, connection)
-        return connection
+        self._open.add(uplink)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._sweep_every, self._sweep)
+        self._check_address(transport, uplink)
+        return uplink
 
-    def _check_address(self, transport: asyncio.BaseTransport, connection: ResponseHandler) -> None:
+    def _check_address(self, transport: asyncio.BaseTransport, uplink: Uplink) -> None:
         """Cut a connection that a name led to an address inside the network (DNS rebinding)."""
         peer = transport.get_extra_info("peername")
         if self._settings.allow_private_addresses or _is_local_name(self._host) or not peer:
             return
         if not ipaddress.ip_address(peer[0].partition("%")[0]).is_global:
-            self.discard(connection)
+            self.discard(uplink)
             raise UpstreamFailure("upstream_unreachable")
 
-    def give_back(self, connection: ResponseHandler, *, reusable: bool) -> None:
-        """Take back a connection whose reply was read to the end."""
-        if not reusable or connection.should_close or not connection.is_connected():
-            self.discard(connection)
-            return
-        connection.read_timeout = None
-        self._idle.append((connection, asyncio.get_running_loop().time()))
+    def give_back(self, uplink: Uplink) -> None:
+        """Take a connection back into the pool, or cut it when it cannot carry another exchange."""
+        if uplink.rest():
+            self._idle.append((uplink, asyncio.get_running_loop().time()))
+        else:
+            self.discard(uplink)
 
-    def discard(self, connection: ResponseHandler) -> None:
+    def discard(self, uplink: Uplink) -> None:
         """Cut a connection."""
-        self._open.discard(connection)
-        connection.abort()
+        self._open.discard(uplink)
+        uplink.abort()
+
+    def _sweep(self) -> None:
+        """One timer for all connections: end those that are silent, close those that nobody uses."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for uplink in self._open:
+            uplink.expire(now)
+        while self._idle and now - self._idle[0][1] > _POOL_IDLE_SECONDS:
+            self.discard(self._idle.popleft()[0])
+        self._sweeper = loop.call_later(self._sweep_every, self._sweep) if self._open else None
 
     @property
     def open_connections(self) -> int:
@@ -252,8 +214,11 @@ class Gateway:
     def close(self) -> None:
         """Cut every connection."""
         self._idle.clear()
-        for connection in tuple(self._open):
-            self.discard(connection)
+        for uplink in tuple(self._open):
+            self.discard(uplink)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -279,18 +244,3 @@ def _is_local_name(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _refuse_ambiguous(message: RawResponseMessage) -> None:
-    """Refuse a head that two readers could frame differently (RFC 9112, section 6.3)."""
-    names = [name.lower() for name, _ in message.raw_headers]
-    framing = [names.count(name) for name in _SINGLE]
-    control = _CONTROL.search(b"".join(value for _, value in message.raw_headers))
-    if max(framing) > 1 or sum(framing) > 1 or control or message.upgrade:
-        raise UpstreamFailure("upstream_broke_off", sent=True)
-
-
-def _failure(error: Exception) -> UpstreamFailure:
-    """One exception with a reason code for every way in which a peer can fail."""
-    timed_out = isinstance(error, TimeoutError)
-    return UpstreamFailure("upstream_timeout" if timed_out else "upstream_broke_off", sent=True)

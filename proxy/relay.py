@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proxy.core.errors import UpstreamFailure
 from proxy.core.scrub import Scrubber
-from proxy.core.tap import Tap
+from proxy.core.tap import EventTap, Tap
 from proxy.core.values import Usage
 from proxy.gateway import UpstreamReply
 
@@ -45,12 +45,23 @@ class Relay:
 
     async def read(self) -> bytes:
         """The next bytes for the client, b"" at the end; `UpstreamFailure` when the gateway broke off."""
+        try:
+            return await self._read()
+        except UpstreamFailure as failure:
+            self._end("timeout" if failure.code == "upstream_timeout" else "upstream_reset")
+            raise
+        except Exception:
+            self.abandon("proxy_fault")
+            raise
+
+    def abandon(self, end: str) -> None:
+        """Nobody reads on: stop the gateway at once, and say why with a word of the outcome record."""
+        self._end(end)
+        self._reply.close()
+
+    async def _read(self) -> bytes:
         while True:
-            try:
-                chunk = await self._reply.read()
-            except UpstreamFailure as failure:
-                self._end("timeout" if failure.code == "upstream_timeout" else "upstream_reset")
-                raise
+            chunk = await self._reply.read()
             if not chunk:
                 return self._finish()
             self._bytes += len(chunk)
@@ -58,16 +69,25 @@ class Relay:
             if passed := self._scrubber.feed(chunk):
                 return passed
 
-    def abandon(self, end: str) -> None:
-        """Nobody reads on: stop the gateway at once, and say why with a word of the outcome record."""
-        self._end(end)
-        self._reply.close()
-
     def _finish(self) -> bytes:
-        self._end("complete")
+        """The end, and what was held back until now.
+
+        A stream that only a closed connection ended must have said that it is over: a crash looks alike.
+        """
+        usage = self._usage() if self._on_end else Usage()
+        if self._reply.ends_by_closing and isinstance(self._tap, EventTap) and not self._tap.complete:
+            raise UpstreamFailure("upstream_broke_off", sent=True)
+        self._end("complete", usage)
         return self._scrubber.finish()
 
-    def _end(self, end: str) -> None:
+    def _end(self, end: str, usage: Usage | None = None) -> None:
         report, self._on_end = self._on_end, None
         if report is not None:
-            report(Ending(end, self._bytes, self._tap.finish()))
+            report(Ending(end, self._bytes, usage or self._usage()))
+
+    def _usage(self) -> Usage:
+        """What the tap has learnt; a tap that fails must not cost the outcome its record."""
+        try:
+            return self._tap.finish()
+        except Exception:
+            return Usage()
