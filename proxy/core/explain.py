@@ -194,7 +194,8 @@ def _param(decision: Decision, call: Call) -> str | None:
         return next(iter(_unknown_members(call)), None)
     if decision.reason == "feature_refused":
         refused = {f.source for f in _failing(decision) if f.dimension.startswith("features.")}
-        return next((effect.path for effect in call.effects if effect.row in refused and effect.path), None)
+        paths = (effect.path for effect in call.effects if effect.row in refused and effect.path)
+        return next((path.removeprefix("$.") for path in paths), None)
     return "model" if decision.reason != "no_matching_policy" else None
 
 

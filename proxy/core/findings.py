@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
+
 from proxy.core.dimensions import Dimension, Judgement, NoDemand, Requirement
 from proxy.core.dimensions.base import Within
 from proxy.core.features import SEVERITY, Treatment
+from proxy.core.json_path import written
 from proxy.core.places import fold
 from proxy.core.policy import Policy
 from proxy.core.values import Basis, Claim, Effect, Finding, Outcome, Posture, Route, Signal
@@ -234,5 +237,10 @@ def _moves_out(policy: Policy, effect: Effect) -> bool:
 def _undo(signal: Signal, effect: Effect) -> str:
     if signal is Signal.UNKNOWN_MEMBER:
         return f"leave out {effect.path}, or have the policy set unknown_members: drop"
-    where = f"leave out {effect.path}" if effect.path else "use another feature"
+    change = next((edit for edit in effect.edits if edit.op == "set"), None)
+    if change is not None:
+        # The feature may be on because the member is missing, so leaving it out would not help.
+        where = f"set {written(change.pointer)} to {orjson.dumps(change.value).decode()}"
+    else:
+        where = f"leave out {effect.path}" if effect.path else "use another feature"
     return f"{where}, or have the policy allow features.{signal.value}"
