@@ -54,6 +54,21 @@ def test_an_assistant_turn_with_tool_use_can_be_replayed_as_it_came(
     assert unchanged(sdks, stage)
 
 
+@pytest.mark.parametrize("form", ["model_dump", "to_dict"])
+def test_a_dumped_assistant_turn_with_thinking_can_be_replayed(
+    form: str, sdks: Clients, stage: Stage
+) -> None:
+    first = sdks.anthropic.messages.create(model=MODEL, max_tokens=64, messages=user())
+    thoughts: list[Any] = [
+        {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "ZGF0YQ=="},
+    ]
+    turn: Any = {"role": "assistant", "content": thoughts + [getattr(b, form)() for b in first.content]}
+    got = sdks.anthropic.messages.create(model=MODEL, max_tokens=64, messages=[*user(), turn, *user()])
+    assert got.content[0].type == "text"
+    assert unchanged(sdks, stage)
+
+
 def test_the_beta_namespace_works_and_its_opt_ins_are_judged(sdks: Clients, stage: Stage) -> None:
     common: Any = {"model": MODEL, "max_tokens": 64, "messages": user()}
     got = sdks.anthropic.beta.messages.create(betas=["context-1m-2025-08-07"], **common)

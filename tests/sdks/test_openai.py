@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -41,11 +42,21 @@ def unchanged(sdks: Clients, stage: Stage) -> bool:
     return [each.body for each in stage.seen] == [each.body for each in sdks.wire.exchanges]
 
 
-def test_an_assistant_turn_with_tool_calls_can_be_replayed_as_it_came(sdks: Clients, stage: Stage) -> None:
+REPLAYS: dict[str, Callable[[Any], Any]] = {
+    "as it came": lambda message: message,
+    "dumped": lambda message: message.model_dump(),
+    "as a dictionary": lambda message: message.to_dict(),
+}
+
+
+@pytest.mark.parametrize("form", REPLAYS.values(), ids=REPLAYS)
+def test_an_assistant_turn_with_tool_calls_can_be_replayed(
+    form: Callable[[Any], Any], sdks: Clients, stage: Stage
+) -> None:
     messages: list[Any] = user(ASK)
     first = sdks.openai.chat.completions.create(model=MODEL, messages=messages, tools=[TOOL])
     message = first.choices[0].message
-    messages.append(message)
+    messages.append(form(message))
     assert message.tool_calls is not None
     for call in message.tool_calls:
         messages.append({"role": "tool", "tool_call_id": call.id, "content": "rain, as ever"})
