@@ -16,8 +16,7 @@ from proxy.evidence import Evidence
 from proxy.facts import read_facts
 from proxy.forward import Forward, Upstream
 from proxy.gateway import Gateway
-from proxy.journal import Clock, Journal, load_pseudonyms
-from proxy.journal.front import audit_folder
+from proxy.journal import Clock, Journal, Program, audit_folder, build_feeds, load_pseudonyms
 from proxy.keys import open_keys
 from proxy.limits import Limits
 from proxy.logs import logger
@@ -26,6 +25,7 @@ from proxy.pipeline import Parts, Pipeline
 from proxy.revisions import Reload, Revisions, Sources
 from proxy.server import Front
 from proxy.shares import Shares, shares_file
+from proxy.sinks.feed import Feed
 from proxy.sources import (
     Quarantine,
     catalogue_source,
@@ -54,6 +54,7 @@ class Assembly:
     ledger: SpendLedger
     front: Front
     sync: CatalogueSync
+    feeds: list[Feed]
 
 
 def version() -> str:
@@ -97,7 +98,8 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
     gateway_keys = read_gateway_keys(settings.gateway)
     quarantine = Quarantine(settings.data_dir)
     sources, pepper = read_sources(settings, quarantine)
-    journal = Journal.open(settings.audit, settings.data_dir, worker=worker, engine=version())
+    program = Program(version(), settings.unsafe)
+    journal = Journal.open(settings.audit, settings.data_dir, worker=worker, program=program)
     metrics = Metrics()
     evidence = _evidence(settings, journal)
     revisions = Revisions(sources, quarantine, _reporter(evidence, metrics))
@@ -128,6 +130,7 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
         ledger=SpendLedger(settings.data_dir, worker),
         front=front,
         sync=sync,
+        feeds=build_feeds(audit_folder(settings.data_dir), settings.sinks.wanted()),
     )
 
 

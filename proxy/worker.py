@@ -49,6 +49,8 @@ class Worker:
         parts.ledger.restore(parts.limits, _month())
         if self._refreshes:
             await self._fetch_first()
+        for feed in parts.feeds:
+            feed.start()
         loop = asyncio.get_running_loop()
         for number in self._stops:
             loop.add_signal_handler(number, self.stop)
@@ -146,6 +148,12 @@ class Worker:
             await self._parts.journal.close()
         except JournalUnavailable:
             logger().error("journal_not_closed", log=self._parts.journal.log)
+        await asyncio.to_thread(self._stop_feeds)
+
+    def _stop_feeds(self) -> None:
+        """Deliver what the sinks still lack, the last records of this log among it."""
+        for feed in self._parts.feeds:
+            feed.stop()
 
     # -- what goes on beside requests ------------------------------------------------------------
 

@@ -23,10 +23,21 @@ class Previous:
 
 
 def opened(
-    stamp: Stamp, *, engine: str, reason: str, previous: Previous | None = None, recovered: int = 0
+    stamp: Stamp,
+    *,
+    engine: str,
+    reason: str,
+    previous: Previous | None = None,
+    recovered: int = 0,
+    unsafe: Sequence[str] = (),
 ) -> Draft:
-    """A writer started a log. `recovered` counts the outcomes that it wrote for a crashed one."""
+    """A writer started a log. `recovered` counts the outcomes that it wrote for a crashed one.
+
+    `unsafe` names the settings in force that weaken the promise.
+    """
     draft = stamped("open", stamp) | {"engine": engine, "reason": reason, "recovered": recovered}
+    if unsafe:
+        draft["unsafe"] = list(unsafe)
     if previous is None:
         return draft
     draft |= {"prev_log": previous.log, "prev_size": previous.size, "prev_root": previous.root.hex()}

@@ -10,6 +10,7 @@ from proxy.journal.fanout import build_feeds
 from proxy.journal.front import Journal, audit_folder
 from proxy.journal.settings import JournalSettings
 from proxy.journal.signing import load_pseudonyms, load_signer
+from proxy.journal.start import Program
 from proxy.stores.base import LogId
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Journal",
     "JournalSettings",
     "LogId",
+    "Program",
     "audit_folder",
     "build_feeds",
     "load_pseudonyms",

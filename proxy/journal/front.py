@@ -15,7 +15,7 @@ from proxy.core.values import Receipt
 from proxy.journal.clock import Clock
 from proxy.journal.settings import JournalSettings
 from proxy.journal.signing import load_signer
-from proxy.journal.start import WriterLock, open_chain
+from proxy.journal.start import Program, WriterLock, open_chain
 from proxy.journal.writer import Done, Item, State, Writer, unsent
 from proxy.stores.base import writer_name
 from proxy.stores.reserve import Reserve
@@ -43,11 +43,16 @@ class Journal:
 
     @staticmethod
     def open(
-        settings: JournalSettings, data_dir: Path, *, worker: str = "w0", engine: str, clock: Clock = _SYSTEM
+        settings: JournalSettings,
+        data_dir: Path,
+        *,
+        worker: str = "w0",
+        program: Program,
+        clock: Clock = _SYSTEM,
     ) -> Journal:
         """Opens the log of a new epoch below `data_dir`/audit and starts its writer.
 
-        `engine` is the program's version. Raises JournalUnavailable when no durable `open` record can be
+        Raises JournalUnavailable when no durable `open` record can be
         had, and Mistake for a signing key that does not fit.
         """
         folder = audit_folder(data_dir)
@@ -57,7 +62,7 @@ class Journal:
         lock = WriterLock(folder, name)
         try:
             chain, recovered = open_chain(
-                folder, name, signer=signer, engine=engine, clock=clock, verify=settings.verify_at_start
+                folder, name, signer=signer, program=program, clock=clock, verify=settings.verify_at_start
             )
         except BaseException:
             lock.release()

@@ -58,8 +58,16 @@ class Orphan:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What writes the log: its version, and the settings in force that weaken the promise."""
+
+    version: str
+    unsafe: tuple[str, ...] = ()
+
+
 def open_chain(
-    folder: Path, writer: str, *, signer: Signer, engine: str, clock: Clock, verify: int
+    folder: Path, writer: str, *, signer: Signer, program: Program, clock: Clock, verify: int
 ) -> tuple[Chain, int]:
     """The chain of a new epoch with its first batch durable, and how many outcomes a crash had taken.
 
@@ -72,7 +80,14 @@ def open_chain(
         chain = Chain(folder, log, signer)
         stamp = clock.stamp()
         reason = "first" if previous is None else "damaged" if previous.damage else "next"
-        first = opened(stamp, engine=engine, reason=reason, previous=previous, recovered=len(orphans))
+        first = opened(
+            stamp,
+            engine=program.version,
+            reason=reason,
+            previous=previous,
+            recovered=len(orphans),
+            unsafe=program.unsafe,
+        )
         (receipt, *_) = chain.append([first, *_closing(orphans, clock)])
         if isinstance(receipt, ValueError):
             raise JournalUnavailable(f"the audit log cannot be opened: {receipt}")

@@ -141,9 +141,11 @@ class Writer:
             batch += items or ()
         except Empty:
             pass
-        while self.unhurried and (len(batch) < MAX_BATCH or ending):
-            batch.append(self.unhurried.popleft())
-        return batch, ending
+        # What was handed over without hurry came first: a load must not stand behind what rests on it.
+        earlier: list[Item] = []
+        while self.unhurried and (len(earlier) + len(batch) < MAX_BATCH or ending):
+            earlier.append(self.unhurried.popleft())
+        return earlier + batch, ending
 
     def _write(self, batch: Sequence[Item]) -> None:
         # A request that was given up before its record was begun leaves none.

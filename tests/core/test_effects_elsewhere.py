@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proxy.core.values import Edit
+from proxy.core.values import Edit, Json
 from proxy.facts import read_facts
 
 
 def _found(model: str) -> dict[str, tuple[Edit, ...]]:
-    body = {"model": model, "inference_geo": "us"}
+    body: Json = {"model": model, "inference_geo": "us"}
     effects = read_facts().tables.effects.find("anthropic", "anthropic.messages", body)
     return {effect.row: effect.edits for effect in effects}
 

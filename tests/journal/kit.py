@@ -16,7 +16,7 @@ from proxy.cli._audit_verify import run_verify
 from proxy.core import record
 from proxy.core.tree import leaf_hash
 from proxy.core.values import Receipt
-from proxy.journal import Clock, Journal, JournalSettings, chain
+from proxy.journal import Clock, Journal, JournalSettings, Program, chain
 from proxy.stores.base import LogId, StoreFault
 from proxy.stores.reader import Entry, Reader, Wanted, connect_to_read
 from proxy.stores.sqlite import LogFile
@@ -35,7 +35,7 @@ def settings(**changes: object) -> JournalSettings:
 def opened(folder: Path, *, clock: Clock | None = None, worker: str = "w0", **changes: object) -> Journal:
     """A running journal."""
     held = settings(**changes)
-    return Journal.open(held, folder, engine="0.1.0", worker=worker, clock=clock or Clock())
+    return Journal.open(held, folder, program=Program("0.1.0"), worker=worker, clock=clock or Clock())
 
 
 def intent(rid: str | None = None, attempt: int = 1) -> record.Draft:

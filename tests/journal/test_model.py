@@ -16,7 +16,7 @@ from proxy.core.checkpoint import Signer
 from proxy.core.values import Receipt
 from proxy.journal import Clock
 from proxy.journal.chain import Chain
-from proxy.journal.start import open_chain
+from proxy.journal.start import Program, open_chain
 from proxy.journal.writer import unsent
 from proxy.stores.base import StoreFault
 from tests.journal import kit
@@ -41,7 +41,7 @@ class Promise(RuleBasedStateMachine):
 
     def _opened(self) -> Chain:
         chain, _ = open_chain(
-            self.folder / "audit", WRITER, signer=SIGNER, engine="0", clock=Clock(), verify=1000
+            self.folder / "audit", WRITER, signer=SIGNER, program=Program("0"), clock=Clock(), verify=1000
         )
         return chain
 
