@@ -95,7 +95,7 @@ async def _work(settings: Settings, name: str, end: socket.socket) -> None:
             worker.look()
             channel.say(Letter.UP)
         elif letter is Letter.TELL:
-            told: Told = {**worker.report(), "metrics": assembly.metrics.snapshot()}
+            told = Told(**worker.report(), metrics=assembly.metrics.snapshot())
             channel.say(Letter.TOLD, orjson.dumps(told))
 
     channel = Channel(end, hear, worker.stop)

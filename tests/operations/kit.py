@@ -29,7 +29,10 @@ class Client:
     def ask(self, text: str = "hello", *, stream: bool = False, **headers: str) -> http.client.HTTPResponse:
         """Send one chat request; what comes back has its head, and its body is still to be read."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": text}], "stream": stream}
-        sent = {"Authorization": f"Bearer {self.stage.keys[self.project]}", "Content-Type": "application/json"}
+        sent = {
+            "Authorization": f"Bearer {self.stage.keys[self.project]}",
+            "Content-Type": "application/json",
+        }
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request("POST", "/v1/chat/completions", json.dumps(body), {**sent, **named})
         return self.connection.getresponse()
@@ -106,9 +109,7 @@ def workers(stage: Stage) -> dict[str, int]:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started."""
-    text = "".join(
-        path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children") if path.exists()
-    )
+    text = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children") if path.exists())
     return [int(each) for each in text.split()]
 
 

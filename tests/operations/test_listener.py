@@ -16,7 +16,9 @@ from tests.running import PATIENCE, Stage, eventually, running
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["alone", "workers"])
-def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Path]]:
+def sealed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Stage, Path]]:
     authority = Authority(tmp_path_factory.mktemp("authority"))
     certificate, key = authority.pair("localhost")
     listen = {"tls_cert_file": str(certificate), "tls_key_file": str(key)}
@@ -56,7 +58,10 @@ def test_a_stream_comes_event_by_event_through_tls(sealed: tuple[Stage, Path]) -
 def test_one_that_trusts_another_authority_sends_nothing(sealed: tuple[Stage, Path], tmp_path: Path) -> None:
     stage, _ = sealed
     context = trusting(Authority(tmp_path / "other").file)
-    with socket.create_connection(("127.0.0.1", stage.port)) as raw, pytest.raises(ssl.SSLCertVerificationError):
+    with (
+        socket.create_connection(("127.0.0.1", stage.port)) as raw,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
         context.wrap_socket(raw, server_hostname="localhost")
 
 

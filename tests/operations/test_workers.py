@@ -23,9 +23,9 @@ def test_connections_are_spread_evenly() -> None:
         for client in clients[:3]:
             client.close()
         assert eventually(lambda: re.search(r"^ringfence_connections 6\.0$", stage.metrics(), re.MULTILINE))
-        for client in [Client(stage) for _ in range(3)]:
-            assert client.status() == 200
-        assert re.search(r"^ringfence_connections 9\.0$", stage.metrics(), re.MULTILINE)
+        more = [Client(stage) for _ in range(3)]
+        assert {client.status() for client in more} == {200}
+        assert eventually(lambda: re.search(r"^ringfence_connections 9\.0$", stage.metrics(), re.MULTILINE))
 
 
 def test_all_begin_with_the_catalogue_that_the_first_has_fetched() -> None:
@@ -73,7 +73,7 @@ def test_limits_hold_for_all_workers_together() -> None:
 
 def test_streams_that_are_open_in_other_workers_count_and_a_dead_workers_do_not() -> None:
     limits = {"project:open": {"concurrent_streams": 3}}
-    with running(config={"workers": 3, "limits": limits}) as stage:
+    with running(config={"workers": 3, "limits": limits, "drain_deadline": "200ms"}) as stage:
         clients = [Client(stage) for _ in range(3)]
         streams = [client.stream(str(number)) for number, client in enumerate(clients)]
         assert [Client(stage).ask(stream=True).status for _ in range(3)] == [429] * 3
@@ -81,13 +81,14 @@ def test_streams_that_are_open_in_other_workers_count_and_a_dead_workers_do_not(
         assert eventually(lambda: Client(stage).ask(stream=True).status == 200)
         os.kill(workers(stage)["w2"], signal.SIGKILL)
         assert eventually(lambda: len(workers(stage)) == 3 and not readiness(stage)[1]["warnings"])
-        kept = [Client(stage).stream("kept")]
-        assert len(kept) == 1
+        assert Client(stage).ask(stream=True).status == 200
 
 
 def test_numbers_are_those_of_all() -> None:
     with running(config={"workers": 2}) as stage:
         for client in [Client(stage) for _ in range(6)]:
             assert client.status() == 200
-        (total,) = re.findall(r'^ringfence_outcomes_total\{.*end="complete".*\} (\S+)$', stage.metrics(), re.M)
+        (total,) = re.findall(
+            r'^ringfence_outcomes_total\{.*end="complete".*\} (\S+)$', stage.metrics(), re.M
+        )
         assert float(total) == 6
