@@ -21,7 +21,7 @@ from proxy.core.multipart import Part, is_form, read_form
 from proxy.core.strict_json import parse_object
 from proxy.core.values import Endpoint, Json, Match, RawRequest
 
-TRANSLATION = "openai.images>opper.images"
+TRANSLATION = "openai_images_to_opper_images"
 NATIVE = "/v3/images"
 _MOST_IMAGES = 4
 
