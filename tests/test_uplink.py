@@ -1,0 +1,195 @@
+"""a connection reads an answer the same however its bytes are cut, and never mixes two of them"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+
+from proxy.core.errors import UpstreamFailure
+from proxy.uplink import Uplink
+
+REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+LENGTH = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKS = CHUNKED + b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
+EMPTY = (b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+SURPLUS = (b"x", b"HTTP/1.1 200 OK\r\n", LENGTH, b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r")
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + LENGTH
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what was written and says what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.aborted = False
+        self.reading = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+@pytest.fixture
+async def uplink() -> tuple[Uplink, Wire]:
+    made, wire = Uplink(asyncio.get_running_loop()), Wire()
+    made.connection_made(wire)
+    return made, wire
+
+
+def begin(uplink: Uplink, *, bodiless: bool = False) -> None:
+    uplink.send(REQUEST, b"{}", bodiless=bodiless, first_byte=10, between=5)
+
+
+async def whole(uplink: Uplink) -> bytes:
+    await uplink.head()
+    body = b""
+    while chunk := await uplink.read():
+        body += chunk
+    return body
+
+
+@pytest.mark.parametrize("answer", [LENGTH, CHUNKS, INTERIM])
+async def test_an_answer_is_the_same_wherever_its_bytes_are_cut(uplink, answer):
+    made, wire = uplink
+    for cut in range(1, len(answer)):
+        begin(made)
+        made.data_received(answer[:cut])
+        made.data_received(answer[cut:])
+        assert await whole(made) == b"hello"
+        assert made.rest()
+    for one in range(3):
+        begin(made)
+        for at in range(len(answer)):
+            made.data_received(answer[at : at + 1])
+        assert await whole(made) == b"hello", one
+        assert made.rest()
+    assert not wire.aborted
+
+
+@pytest.mark.parametrize("answer", [LENGTH, CHUNKS])
+@pytest.mark.parametrize("surplus", SURPLUS)
+@pytest.mark.parametrize("apart", [False, True])
+async def test_bytes_after_an_answer_end_the_connection_and_never_become_another_answer(
+    uplink, answer, surplus, apart
+):
+    made, _ = uplink
+    begin(made)
+    for part in (answer, surplus) if apart else (answer + surplus,):
+        made.data_received(part)
+    assert await whole(made) == b"hello"
+    assert not made.rest()
+
+
+async def test_bytes_that_come_before_a_request_end_the_connection(uplink):
+    made, wire = uplink
+    made.data_received(LENGTH)
+    assert wire.aborted
+    assert not made.usable
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        b"HTTP/1.1 200 OK\r\nX-A: b\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n",
+        b"HTTP/1.1 200 OK\rX-A: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: \x00\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 70_000,
+    ],
+)
+async def test_a_head_with_two_readings_fails_at_once_and_not_at_its_deadline(uplink, head):
+    made, wire = uplink
+    begin(made)
+    made.data_received(head)
+    with pytest.raises(UpstreamFailure, match="upstream_broke_off"):
+        await made.head()
+    assert wire.aborted
+
+
+@pytest.mark.parametrize("answer", EMPTY)
+async def test_an_answer_without_a_body_ends_with_its_head(uplink, answer):
+    made, _ = uplink
+    begin(made)
+    made.data_received(answer)
+    assert await whole(made) == b""
+    assert made.rest()
+
+
+async def test_an_answer_to_head_has_no_body_whatever_its_length_says(uplink):
+    made, _ = uplink
+    begin(made, bodiless=True)
+    made.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    assert await whole(made) == b""
+    assert made.rest()
+
+
+async def test_what_has_come_is_read_before_the_failure_is_told(uplink):
+    made, _ = uplink
+    begin(made)
+    made.data_received(CHUNKS[: CHUNKS.index(b"2;x")])
+    made.connection_lost(None)
+    await made.head()
+    assert await made.read() == b"hel"
+    with pytest.raises(UpstreamFailure, match="upstream_broke_off"):
+        await made.read()
+
+
+async def test_a_body_that_only_a_closed_connection_ends_says_so(uplink):
+    made, _ = uplink
+    begin(made)
+    made.data_received(b"HTTP/1.1 200 OK\r\n\r\nhello")
+    made.connection_lost(None)
+    assert await whole(made) == b"hello"
+    assert made.ends_by_closing
+    assert not made.rest()
+
+
+async def test_a_reader_that_lags_pauses_the_gateway_and_is_not_timed_out(uplink):
+    made, wire = uplink
+    begin(made)
+    made.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"a" * 300_000)
+    assert not wire.reading
+    assert made.deadline == math.inf
+    await made.head()
+    assert len(await made.read()) == 300_000
+    assert wire.reading
+    assert made.deadline < math.inf
+
+
+async def test_a_connection_that_was_paused_at_the_end_reads_its_next_answer(uplink):
+    made, wire = uplink
+    begin(made)
+    made.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"a" * 300_000)
+    assert len(await whole(made)) == 300_000
+    assert made.rest()
+    assert wire.reading
+
+
+async def test_silence_is_a_time_out_only_from_the_deadline_on(uplink):
+    made, _ = uplink
+    begin(made)
+    made.expire(made.deadline - 0.001)
+    made.data_received(CHUNKED)
+    await made.head()
+    made.expire(made.deadline)
+    with pytest.raises(UpstreamFailure, match="upstream_timeout"):
+        await made.read()
