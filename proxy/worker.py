@@ -9,18 +9,20 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from typing import Any
 
 from proxy import ids
 from proxy.core.errors import JournalUnavailable
 from proxy.handover import Report
-from proxy.logs import logger
+from proxy.logs import describe, logger
 from proxy.wiring import Assembly
 
 _TICK = 0.05
 _SPEND_EVERY = 5.0
 _LAST_WORDS = 0.1
 _FIRST_FETCH = 10.0
+_AFTER_FAILURE = 1.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -116,8 +118,20 @@ class Worker:
 
     def _watches(self) -> list[Coroutine[Any, Any, None]]:
         parts = self._parts
-        watches = [parts.revisions.watch(parts.settings.reload_every), self._tick(), self._exchange_spend()]
-        return [*watches, self._refresh_often()] if self._refreshes else watches
+        files = partial(parts.revisions.watch, parts.settings.reload_every)
+        watches: list[Callable[[], Coroutine[Any, Any, None]]] = [files, self._tick, self._exchange_spend]
+        if self._refreshes:
+            watches.append(self._refresh_often)
+        return [self._steadily(watch) for watch in watches]
+
+    async def _steadily(self, watch: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Keep a watch going through what passes: a machine short of descriptors, memory or disk."""
+        while True:
+            try:
+                await watch()
+            except (OSError, MemoryError) as error:
+                logger().error("watch_failed", **describe(error))
+                await asyncio.sleep(_AFTER_FAILURE)
 
     async def _drain(self) -> None:
         """No new connections, none kept alive; open answers may end until the deadline."""
