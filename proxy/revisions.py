@@ -107,13 +107,17 @@ class Revision:
         return view
 
     def _look(self, at: datetime) -> View:
-        aged = self.catalogue.aged(at, self.max_age)
-        attested = Attested(aged, self.attestations, at)
-        stale_at = self.catalogue.fetched_at + self.max_age
-        ends = [at + _VIEW_LASTS, attested.until, stale_at if stale_at > at else None]
-        until = min(end for end in ends if end is not None)
+        fetched, age = self.catalogue.fetched_at, self.max_age
+        attested = Attested(self.catalogue.aged(at, age), self.attestations, at)
         gateway = gateway_posture(self.facts.gateway, self.attestations, at)
-        return View(attested, gateway, not timedelta() <= stale_at - at <= 2 * self.max_age, until)
+        return View(attested, gateway, not -age <= at - fetched <= age, self._until(attested, at))
+
+    def _until(self, attested: Attested, at: datetime) -> datetime:
+        """The first instant at which something may be believed otherwise than at this one."""
+        # At its full age the catalogue still counts.
+        turns = [attested.until, self.catalogue.fetched_at + self.max_age + datetime.resolution]
+        turns += [route.retired_at for route in self.catalogue.routes]
+        return min(at + _VIEW_LASTS, *(turn for turn in turns if turn is not None and turn > at))
 
     def _judge(self, view: View, call: Call, caller: Caller, at: datetime) -> Decision:
         candidates = view.attested.candidates(call.models[0] if call.models else "")
