@@ -129,6 +129,11 @@ class Pipeline:
             raise
         return await self._parts.forward.send(visit, approval, receipt, request)  # (7) to (9)
 
+    def stranger(self, raw: RawRequest) -> str | None:
+        """The reason code by which a request is nobody's that we know, or None; reads the head only."""
+        refused = self._identify(self._open(raw))
+        return None if refused is None else refused.code
+
     async def turn_away(self, raw: RawRequest, code: str) -> Reply:
         """Refuse a request whose body was not read; recorded when the key is known."""
         visit = self._open(raw)

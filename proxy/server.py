@@ -63,6 +63,27 @@ class BodyBudget:
         self.held -= size
 
 
+class Share:
+    """What one request holds of the budget."""
+
+    __slots__ = ("_budget", "size")
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """Hold at least `size` bytes, or turn the request away."""
+        if size > self.size:
+            self._budget.take(size - self.size)
+            self.size = size
+
+    def release(self) -> None:
+        """Give everything back."""
+        self._budget.release(self.size)
+        self.size = 0
+
+
 class Connection(RequestHandler):
     """aiohttp's server protocol with answers and log lines of our own.
 
@@ -182,15 +203,15 @@ class Front(web.Server):
         turned = self._turn_away(request)
         if turned is not None:
             return _closing(await self.pipeline.turn_away(raw, turned))
-        body = bytearray()
+        share = Share(self.budget)
         try:
             if request.can_read_body:
-                raw = await self._with_body(request, raw, body)
+                raw = await self._with_body(request, raw, share)
             answer = await self.pipeline.serve(raw)
         except Turned as turning:
             return _closing(await self.pipeline.turn_away(raw, turning.code))
         finally:
-            self.budget.release(len(body) or len(raw.body))
+            share.release()
         if isinstance(answer, Reply):
             return self._whole(replace(answer, body=b"") if raw.method == "HEAD" else answer)
         return await self._relay(request, answer)
@@ -211,35 +232,41 @@ class Front(web.Server):
             return "overloaded"
         return self.pipeline.overload()
 
-    async def _with_body(self, request: web.BaseRequest, raw: RawRequest, body: bytearray) -> RawRequest:
+    async def _with_body(self, request: web.BaseRequest, raw: RawRequest, share: Share) -> RawRequest:
         content = request.content
         if content.is_eof():
             whole = content.read_nowait()
-            self.budget.take(len(whole))
+            share.grow(len(whole))
         else:
+            if stranger := self.pipeline.stranger(raw):
+                # Nobody that we do not know may make us hold a body, or keep others from sending theirs.
+                raise Turned(stranger)
+            # All of it at once: bodies that grow side by side would use the budget up and none would end.
+            share.grow(request.content_length or 0)
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(_CONTINUE)
             try:
-                await self._collect(content, body)
+                whole = bytes(await self._collect(content, share))
             except asyncio.CancelledError:
                 self.pipeline.unfinished("bad_request_body", peer=raw.peer)
                 raise
-            whole = bytes(body)
         return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
 
-    async def _collect(self, content: StreamReader, body: bytearray) -> None:
+    async def _collect(self, content: StreamReader, share: Share) -> bytearray:
         """Read to the end within the deadline, the size limit and the budget."""
+        body = bytearray()
         try:
             async with asyncio.timeout(self._settings.body_deadline):
                 while chunk := await content.readany():
                     if len(body) + len(chunk) > self._settings.max_body_bytes:
                         raise Turned("body_too_large")
-                    self.budget.take(len(chunk))
+                    share.grow(len(body) + len(chunk))
                     body += chunk
         except TimeoutError:
             raise Turned("body_timeout") from None
         except RequestPayloadError:
             raise Turned("bad_request_body") from None
+        return body
 
     async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
         """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
