@@ -131,11 +131,15 @@ class Quarantine:
     def __init__(self, data_dir: Path) -> None:
         self._file = data_dir / "quarantine.json"
         self._here: frozenset[RouteId] = frozenset()
+        self._read: frozenset[RouteId] = frozenset()
 
     def add(self, route: RouteId) -> None:
-        """Take a route out of use."""
+        """Take a route out of use; a file that has become unreadable is made anew from what it said."""
         self._here |= {route}
-        routes = sorted(self._written() | self._here)
+        try:
+            routes = sorted(self._written() | self._here)
+        except Mistake:
+            routes = sorted(self._read | self._here)
         beside = self._file.with_suffix(".new")
         try:
             beside.write_bytes(orjson.dumps(routes))
@@ -152,7 +156,8 @@ class Quarantine:
         """The routes in quarantine, as a part of a revision."""
 
         def read() -> tuple[frozenset[RouteId], str]:
-            found = self._written() | self._here
+            self._read = self._written()
+            found = self._read | self._here
             return found, ",".join(sorted(found))
 
         return Source("quarantine", lambda: (_stamp(self._file), self._here), read)
