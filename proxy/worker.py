@@ -67,8 +67,8 @@ class Worker:
             logger().warning("catalogue_kept", code="unreachable", status=0)
 
     def look(self) -> None:
-        """Take over files that have changed."""
-        self._parts.revisions.look()
+        """Take over files that have changed, be a look at them under way or not."""
+        self._parts.revisions.look(again=True)
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Serve connections from a listening socket."""

@@ -39,7 +39,7 @@ class Client:
 
     def status(self, text: str = "hello", **headers: str) -> int:
         """The status of one answer that was read to its end."""
-        answer = self.ask(text, **headers)
+        answer = self.ask(text, stream=False, **headers)
         answer.read()
         return answer.status
 
@@ -116,9 +116,10 @@ def children(pid: int) -> list[int]:
 def opened(pid: int) -> set[str]:
     """The files that a process has open."""
     found = set()
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        try:
+    try:
+        for path in Path(f"/proc/{pid}/fd").iterdir():
             found.add(os.readlink(path))
-        except FileNotFoundError:
-            continue
+    except FileNotFoundError:
+        # The process, or a file of it, is gone since: whoever waits looks again.
+        return set()
     return found

@@ -12,7 +12,7 @@ import pytest
 
 from tests.authority import Authority
 from tests.operations.kit import Client, finish
-from tests.running import PATIENCE, Stage, eventually, running
+from tests.running import PATIENCE, Stage, running
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["alone", "workers"])
@@ -69,8 +69,9 @@ def test_versions_before_tls_1_2_are_refused(sealed: tuple[Stage, Path]) -> None
     stage, ca = sealed
     context = trusting(ca)
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", stage.port)) as raw, pytest.raises(ssl.SSLError):
         context.wrap_socket(raw, server_hostname="localhost")
