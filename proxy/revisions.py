@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -106,6 +106,12 @@ class Revision:
             view = self._view = self._look(at)
         return view
 
+    def without(self, route: RouteId) -> Revision:
+        """The same revision with one more route out of use, under a digest of its own."""
+        quarantined = self.quarantined | {route}
+        text = f"{self.digest}\nquarantine {','.join(sorted(quarantined))}"
+        return replace(self, digest=_digest(text), quarantined=quarantined)
+
     def _look(self, at: datetime) -> View:
         fetched, age = self.catalogue.fetched_at, self.max_age
         attested = Attested(self.catalogue.aged(at, age), self.attestations, at)
@@ -172,7 +178,7 @@ class Sources:
         parts = (self.policies, self.contracts, self.callers, self.catalogue, self.quarantine)
         text = "\n".join(f"{part.what} {part.digest}" for part in parts) + f"\ntables {self.facts.digest}"
         return Revision(
-            digest=Digest("sha256:" + hashlib.sha256(text.encode()).hexdigest()),
+            digest=_digest(text),
             policies=policies,
             attestations=contracts.attestations,
             callers=callers,
@@ -209,6 +215,11 @@ class Revisions:
         """Take a route out of use in this process at once; the others follow at their next look."""
         self._quarantine.add(route)
         self.look()
+        before = self.current
+        if route not in before.quarantined:
+            # Files that cannot be taken now must not keep the route in use.
+            self.current = before.without(route)
+            self._report(Reload(self.current, before, self.mistakes))
 
     def look(self, *, again: bool = False) -> None:
         """Take over what has changed; what cannot be taken leaves the revision in force as it is."""
@@ -244,3 +255,7 @@ class Revisions:
         if found.digest != before.digest or healed:
             self.current = found
             self._report(Reload(found, before))
+
+
+def _digest(text: str) -> Digest:
+    return Digest("sha256:" + hashlib.sha256(text.encode()).hexdigest())

@@ -330,6 +330,22 @@ def test_a_quarantined_route_is_out_at_once_and_stays_out_over_a_restart(watched
     assert watched.current.quarantined == frozenset()
 
 
+def test_a_route_is_put_to_rest_also_while_a_file_cannot_be_taken(watched: Watched) -> None:
+    before, route = watched.current, watched.current.catalogue.routes[0].id
+    _broken_policy(watched)
+    watched.revisions.quarantine(route)
+    assert watched.current.quarantined == {route}
+    assert watched.current.policies is before.policies
+    assert watched.current.digest != before.digest
+    assert before.quarantined == frozenset()
+    watched.revisions.look()
+    assert watched.current.quarantined == {route}
+    watched.write("policies/open.yaml", POLICIES["open"])
+    watched.revisions.look()
+    assert watched.current.quarantined == {route}
+    assert not watched.revisions.mistakes
+
+
 async def test_a_watch_takes_over_what_changes_and_outlives_what_is_broken(watched: Watched) -> None:
     watching = asyncio.create_task(watched.revisions.watch(0.001))
 
