@@ -123,7 +123,8 @@ class Revision:
         # At its full age the catalogue still counts.
         turns = [attested.until, self.catalogue.fetched_at + self.max_age + datetime.resolution]
         turns += [route.retired_at for route in self.catalogue.routes]
-        return min(at + _VIEW_LASTS, *(turn for turn in turns if turn is not None and turn > at))
+        ahead = [turn for turn in turns if turn is not None and turn > at]
+        return min([at + _VIEW_LASTS, *ahead])
 
     def _judge(self, view: View, call: Call, caller: Caller, at: datetime) -> Decision:
         candidates = view.attested.candidates(call.models[0] if call.models else "")

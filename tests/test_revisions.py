@@ -123,6 +123,11 @@ def test_a_catalogue_that_is_too_old_claims_nothing_from_that_very_instant(warm:
     assert now.decide(ask(), CALLER, end + INSTANT).reason == "catalogue_stale"
 
 
+def test_when_nothing_is_left_that_could_lapse_verdicts_are_still_given() -> None:
+    now = revision(max_age=timedelta(hours=1))
+    assert not now.decide(ask(), CALLER, lapse(now) + timedelta(days=1000)).allowed
+
+
 def test_a_catalogue_from_far_in_the_future_is_not_believed_either() -> None:
     now = revision(max_age=timedelta(hours=1))
     early = AT - timedelta(hours=1)
