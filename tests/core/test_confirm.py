@@ -1,0 +1,93 @@
+"""Who served is told by two headers; what they name is the approved row, another one, or nothing we know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.catalog import Catalogue
+from proxy.core.confirm import Confirmation, Verdict, confirm
+from tests.core.test_catalog import catalogue, row
+
+ROWS: list[dict[str, Any]] = [
+    row("acme/atlas-1", model="atlas"),
+    row("acme/atlas-1:eu", model="atlas"),
+    row("acme/team/atlas-1", model="atlas"),
+    row("other/atlas-1", model="atlas"),
+    row("other/meadow-2", model="meadow"),
+    row("slug/boreal-1", provider="boreal-corp", model="boreal"),
+]
+KNOWN = catalogue(*ROWS)
+
+
+def verdict(
+    model: str, provider: str, *, approved: str = "acme/atlas-1", known: Catalogue = KNOWN
+) -> Verdict:
+    route = known.route(approved)
+    assert route is not None
+    return confirm(route, known, model=model, provider=provider).verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "expected"),
+    [
+        # Opper says its own id of the model and the provider's slug.
+        ("atlas-1", "acme", Verdict.CONFIRMED),
+        ("acme/atlas-1", "", Verdict.CONFIRMED),
+        ("acme/atlas-1", "acme", Verdict.CONFIRMED),
+        # Another row.
+        ("atlas-1", "other", Verdict.MISMATCH),
+        ("atlas-1:eu", "acme", Verdict.MISMATCH),
+        ("meadow-2", "other", Verdict.MISMATCH),
+        ("other/atlas-1", "", Verdict.MISMATCH),
+        ("team/atlas-1", "acme", Verdict.MISMATCH),
+        # No row, but enough to see that it is not the approved one.
+        ("atlas-9", "other", Verdict.MISMATCH),
+        ("", "other", Verdict.MISMATCH),
+        ("meadow-2", "", Verdict.MISMATCH),
+        ("meadow", "", Verdict.MISMATCH),
+        ("acme/atlas-1", "other", Verdict.MISMATCH),
+        # Nothing that a row can be told from.
+        ("", "", Verdict.UNCONFIRMED),
+        ("atlas-1", "", Verdict.UNCONFIRMED),
+        ("atlas", "", Verdict.UNCONFIRMED),
+        ("", "acme", Verdict.UNCONFIRMED),
+        ("atlas-9", "acme", Verdict.UNCONFIRMED),
+        ("atlas-1", "nobody-we-know", Verdict.UNCONFIRMED),
+        ("nothing", "nobody-we-know", Verdict.UNCONFIRMED),
+    ],
+)
+def test_what_the_headers_name_is_held_against_the_approved_row(
+    model: str, provider: str, expected: Verdict
+) -> None:
+    assert verdict(model, provider) is expected
+
+
+def test_the_row_that_served_is_named_where_it_can_be_told() -> None:
+    route = KNOWN.route("acme/atlas-1")
+    assert route is not None
+    found = confirm(route, KNOWN, model="meadow-2", provider="other")
+    assert found == Confirmation(Verdict.MISMATCH, KNOWN.routes[4].id)
+    assert confirm(route, KNOWN, model="", provider="other").served is None
+
+
+def test_a_name_in_another_case_is_not_a_row_of_ours() -> None:
+    assert verdict("ATLAS-1", "acme") is Verdict.UNCONFIRMED
+
+
+@given(st.sampled_from(KNOWN.routes), st.sampled_from(KNOWN.routes))
+def test_every_row_that_serves_itself_is_confirmed_and_no_other_ever_is(approved, served) -> None:
+    slug, _, model = served.id.partition("/")
+    found = confirm(approved, KNOWN, model=model, provider=slug)
+    assert (found.verdict is Verdict.CONFIRMED) == (approved.id == served.id)
+    assert found.verdict is not Verdict.UNCONFIRMED
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_nothing_but_the_approved_row_itself_confirms(model: str, provider: str) -> None:
+    found = verdict(model, provider)
+    named = (model == "acme/atlas-1" and provider in ("", "acme")) or (model, provider) == ("atlas-1", "acme")
+    assert named or found is not Verdict.CONFIRMED
