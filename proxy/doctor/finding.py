@@ -52,14 +52,17 @@ def fail(check: str, says: str, do: str) -> Finding:
 
 def examined(check: Check) -> list[Finding]:
     """What a check finds; a mistake of the operator's is a finding too, in its own words."""
+    found: list[Finding] = []
     try:
-        return list(check.look())
+        found.extend(check.look())
     except Mistakes as group:
-        return [fail(check.name, str(mistake), "Correct it there.") for mistake in group.found]
+        found += [fail(check.name, str(mistake), "Correct it there.") for mistake in group.found]
     except Mistake as mistake:
-        return [fail(check.name, str(mistake), "Correct it there.")]
+        found.append(fail(check.name, str(mistake), "Correct it there."))
     except RingfenceError as error:
-        return [fail(check.name, str(error), "See docs/reference/reasons.md.")]
+        found.append(fail(check.name, str(error), "See docs/reference/reasons.md."))
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        return [fail(check.name, f"{error.strerror or type(error).__name__}{where}", "Give access to it.")]
+        says = f"{error.strerror or type(error).__name__}{where}"
+        found.append(fail(check.name, says, "Give access to it."))
+    return found
