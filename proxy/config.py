@@ -36,6 +36,7 @@ from proxy.settings import (
     PolicySettings,
     ProjectKey,
     Section,
+    TraceSettings,
 )
 from proxy.sinks import SINKS
 from proxy.spellings import Duration, FilePath
@@ -104,6 +105,7 @@ class Settings(Section):
     audit: JournalSettings = Field(default_factory=JournalSettings)
     sinks: Sinks = Field(default_factory=Sinks)
     logs: LogSettings = Field(default_factory=LogSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
     limits: dict[Scope, Limit] = Field(
         {},
         description="What a key:ID, project:NAME or organisation:NAME may use.",

@@ -12,6 +12,7 @@ from proxy.core.values import Receipt, UpstreamRequest, Usage
 from proxy.journal import Clock, Journal
 from proxy.logs import describe, logger
 from proxy.revisions import Reload
+from proxy.traces import Traces
 from proxy.visit import Visit
 
 NO_USAGE = Usage()
@@ -34,8 +35,11 @@ class Served:
 class Evidence:
     """Builds records and hands them to the journal.
 
-    `host` is the gateway's authority, `most_waiting` how many records may wait for the disk.
+    `host` is the gateway's authority, `most_waiting` how many records may wait for the disk. `traces`, when
+    there are any, hear of what was recorded.
     """
+
+    traces: Traces | None = None
 
     def __init__(
         self, journal: Journal, recorder: Recorder, clock: Clock, *, host: str, most_waiting: int
@@ -77,6 +81,8 @@ class Evidence:
         """Make a refusal durable; `JournalUnavailable` when that cannot be had."""
         stamp = self._clock.stamp()
         draft = self._recorder.refusal(_judged(visit), self._seen(visit), reason=code, stamp=stamp)
+        if self.traces is not None:
+            self.traces.refused(visit, code)
         return await self._journal.append(draft)
 
     def reject(self, code: str, *, peer: str = "", size: int | None = None) -> None:
@@ -101,6 +107,8 @@ class Evidence:
             dur_us=_micros(now - visit.started),
             sent_bytes=served.bytes,
         )
+        if self.traces is not None:
+            self.traces.forwarded(visit, ended)
         known = visit.revision.grounds.known
         self._journal.submit(self._recorder.outcome(ended, known=known, stamp=self._clock.stamp()))
 

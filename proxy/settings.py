@@ -166,6 +166,19 @@ class LogSettings(Section):
     )
 
 
+class TraceSettings(Section):
+    """OpenTelemetry traces: a span per request, without content; needs the extra `otel`."""
+
+    endpoint: BaseUrl | None = Field(
+        None,
+        description="Collector that takes OTLP over HTTP, such as http://localhost:4318/v1/traces;"
+        " null sends nothing.",
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="Share of the traces that begin here which is sent; of others, the client decides."
+    )
+
+
 class Limit(Section):
     """What one key, project or organisation may use; null is no limit."""
 

@@ -34,6 +34,7 @@ from proxy.sources import (
     policy_source,
 )
 from proxy.spend import SpendLedger
+from proxy.traces import Traces, open_traces
 
 BREAKER_THRESHOLD = 10
 BREAKER_SECONDS = 5.0
@@ -55,6 +56,7 @@ class Assembly:
     front: Front
     sync: CatalogueSync
     feeds: list[Feed]
+    traces: Traces | None
 
 
 def version() -> str:
@@ -102,6 +104,7 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
     journal = Journal.open(settings.audit, settings.data_dir, worker=worker, program=program)
     metrics = Metrics()
     evidence = _evidence(settings, journal)
+    evidence.traces = _traces(settings, worker)
     revisions = Revisions(sources, quarantine, _reporter(evidence, metrics))
     gateway, breaker = Gateway(settings.gateway), Breaker(threshold=BREAKER_THRESHOLD, pause=BREAKER_SECONDS)
     upstream = Upstream(gateway, breaker, _upstream_keys(gateway_keys), revisions.quarantine)
@@ -131,6 +134,7 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
         front=front,
         sync=sync,
         feeds=build_feeds(audit_folder(settings.data_dir), settings.sinks.wanted()),
+        traces=evidence.traces,
     )
 
 
@@ -145,8 +149,17 @@ def _shares(settings: Settings, worker: str) -> Shares | None:
 def _evidence(settings: Settings, journal: Journal) -> Evidence:
     key_file = settings.audit.pseudonym_key_file or audit_folder(settings.data_dir) / "pseudonym.key"
     recorder = Recorder(load_pseudonyms(Path(key_file)), version())
-    host = settings.gateway.base_url.partition("://")[2].partition("/")[0]
-    return Evidence(journal, recorder, Clock(), host=host, most_waiting=settings.audit.max_queue)
+    host, most = _gateway_host(settings), settings.audit.max_queue
+    return Evidence(journal, recorder, Clock(), host=host, most_waiting=most)
+
+
+def _traces(settings: Settings, worker: str) -> Traces | None:
+    instance = f"{settings.audit.deployment}/{settings.audit.replica}/{worker}"
+    return open_traces(settings.traces, version=version(), instance=instance, host=_gateway_host(settings))
+
+
+def _gateway_host(settings: Settings) -> str:
+    return settings.gateway.base_url.partition("://")[2].partition("/")[0]
 
 
 def _reporter(evidence: Evidence, metrics: Metrics) -> Callable[[Reload], None]:

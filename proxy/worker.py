@@ -163,6 +163,8 @@ class Worker:
         except JournalUnavailable:
             logger().error("journal_not_closed", log=self._parts.journal.log)
         await asyncio.to_thread(self._stop_feeds)
+        if self._parts.traces is not None:
+            await asyncio.to_thread(self._parts.traces.close)
 
     def _stop_feeds(self) -> None:
         """Deliver what the sinks still lack, the last records of this log among it."""
