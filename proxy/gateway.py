@@ -53,6 +53,11 @@ class UpstreamReply:
         """The first value of a header; `name` is lower case."""
         return self._fields.get(name)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every byte of the body has come, read or not."""
+        return self._uplink is None or self._uplink.whole
+
     def at_end(self) -> bool:
         """Whether no further byte of the body will come."""
         return self._uplink is None or self._uplink.ended

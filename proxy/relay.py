@@ -43,6 +43,11 @@ class Relay:
         self._on_end: Callable[[Ending], None] | None = on_end
         self._bytes = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the answer is there, so that reading it does not wait."""
+        return self._reply.whole
+
     async def read(self) -> bytes:
         """The next bytes for the client, b"" at the end; `UpstreamFailure` when the gateway broke off."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
@@ -18,8 +18,8 @@ from proxy.core.values import RawRequest, Reply
 from proxy.peers import Network, Peers
 from proxy.pipeline import Pipeline
 from proxy.relay import Relay
+from proxy.written import SERVER_NAME, Writing
 
-_SERVER_NAME = "ringfence"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -270,23 +270,14 @@ class Front(web.Server):
 
     async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
         """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
-        answer = web.StreamResponse(status=relay.status)
-        for name, value in relay.headers:
-            answer.headers.add(name, value)
-        answer.headers["Server"] = _SERVER_NAME
-        if self.draining:
-            answer.force_close()
         try:
-            await answer.prepare(request)
-            while chunk := await relay.read():
-                await answer.write(chunk)
-            await answer.write_eof()
+            written = await Writing(request, relay).run(closing=self.draining)
         except UpstreamFailure:
             _cut(request)
         except BaseException:
             relay.abandon("shutdown" if self.cutting else "client_gone")
             raise
-        return answer
+        return cast("web.StreamResponse", written)
 
     def _whole(self, reply: Reply) -> web.StreamResponse:
         return _closing(reply) if self.draining else _response(reply)
@@ -304,7 +295,7 @@ def _head(request: web.BaseRequest, peers: Peers) -> RawRequest:
 
 def _response(reply: Reply) -> web.Response:
     answer = web.Response(status=reply.status, body=reply.body, headers=list(reply.headers))
-    answer.headers["Server"] = _SERVER_NAME
+    answer.headers["Server"] = SERVER_NAME
     return answer
 
 
@@ -314,7 +305,7 @@ def _closing(reply: Reply) -> web.Response:
     return answer
 
 
-def _cut(request: web.BaseRequest) -> None:
+def _cut(request: web.BaseRequest) -> NoReturn:
     """End the connection without the end of the body, so that nobody takes it for whole."""
     if request.transport is not None:
         request.transport.close()

@@ -103,6 +103,11 @@ class Uplink(asyncio.Protocol):
         return whole
 
     @property
+    def whole(self) -> bool:
+        """Whether every byte of the answer has come."""
+        return self._state == _DONE
+
+    @property
     def ended(self) -> bool:
         """Whether the answer is whole and has been read."""
         return self._state == _DONE and not self._chunks
