@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -25,6 +26,7 @@ _FIRST_FETCH = 10.0
 _AFTER_FAILURE = 1.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
+_COLLECT_AFTER = (50_000, 50, 50)
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -51,6 +53,7 @@ class Worker:
         parts.ledger.restore(parts.limits, _month())
         if self._refreshes:
             await self._fetch_first()
+        _rest_from_collecting()
         for feed in parts.feeds:
             feed.start()
         loop = asyncio.get_running_loop()
@@ -253,3 +256,14 @@ class Worker:
 
 def _month() -> str:
     return f"{ids.now():%Y-%m}"
+
+
+def _rest_from_collecting() -> None:
+    """Spare the collector what was loaded at the start: tables and catalogue live as long as the process.
+
+    A request leaves no cycles behind, so looking for them often finds nothing, and a full look stops
+    every stream for as long as it takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
