@@ -153,6 +153,7 @@ class Forward:
         if visit.lease is not None:
             for scope in visit.lease.settle(served.usage, f"{visit.at:%Y-%m}"):
                 self._evidence.spend_alert(scope)
+                self._metrics.spend_alerts.add(scope.partition(":")[0])
         verdict = served.confirmation.verdict if served.confirmation else NONE
         self._metrics.outcomes.add(served.end, verdict)
         self._metrics.usage(served.usage)
