@@ -160,6 +160,9 @@ class Metrics:
         self.body_bytes = Gauge("ringfence_body_bytes", "Request bodies held in memory, in bytes.")
         self.journal_healthy = Gauge("ringfence_journal_healthy", "1 while records can be made durable.", min)
         self.journal_queue = Gauge("ringfence_journal_queue", "Records waiting to be made durable.")
+        self.audit_disk_free = Gauge(
+            "ringfence_audit_disk_free_bytes", "Room on the disk of the audit log, in bytes.", min
+        )
         self.catalog_age_seconds = Gauge("ringfence_catalog_age_seconds", "Age of the catalogue.", max)
         self.quarantined_routes = Gauge("ringfence_quarantined_routes", "Routes in quarantine.", max)
         self.ready = Gauge("ringfence_ready", "1 while requests are served.", min)

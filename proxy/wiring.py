@@ -12,6 +12,7 @@ from proxy.breaker import Breaker
 from proxy.catalogue_sync import CatalogueSync, SyncSettings
 from proxy.config import GatewayKeys, Settings, read_gateway_keys
 from proxy.core.record import Recorder
+from proxy.disk import Disk
 from proxy.evidence import Evidence
 from proxy.facts import read_facts
 from proxy.forward import Forward, Upstream
@@ -56,6 +57,7 @@ class Assembly:
     front: Front
     sync: CatalogueSync
     feeds: list[Feed]
+    disk: Disk
     traces: Traces | None
 
 
@@ -134,6 +136,7 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
         front=front,
         sync=sync,
         feeds=build_feeds(audit_folder(settings.data_dir), settings.sinks.wanted()),
+        disk=Disk(audit_folder(settings.data_dir), settings.audit.low_disk),
         traces=evidence.traces,
     )
 

@@ -21,6 +21,7 @@ from proxy.wiring import Assembly
 
 _TICK = 0.05
 _SPEND_EVERY = 5.0
+_DISK_EVERY = 5.0
 _LAST_WORDS = 0.1
 _FIRST_FETCH = 10.0
 _AFTER_FAILURE = 1.0
@@ -123,6 +124,7 @@ class Worker:
         parts = self._parts
         files = partial(parts.revisions.watch, parts.settings.reload_every)
         watches: list[Callable[[], Coroutine[Any, Any, None]]] = [files, self._tick, self._exchange_spend]
+        watches.append(self._watch_disk)
         if self._refreshes:
             watches.append(self._refresh_often)
         return [self._steadily(watch) for watch in watches]
@@ -198,6 +200,12 @@ class Worker:
             await asyncio.sleep(_SPEND_EVERY)
             self._parts.ledger.exchange(self._parts.limits, _month())
 
+    async def _watch_disk(self) -> None:
+        """Measure the room for audit records, in a thread: a disk may let its caller wait."""
+        while True:
+            await asyncio.to_thread(self._parts.disk.look)
+            await asyncio.sleep(_DISK_EVERY)
+
     async def _tick(self) -> None:
         """Measure how late the loop is, which is how long something held it."""
         observe = self._parts.metrics.loop_stall_seconds.observe
@@ -214,6 +222,7 @@ class Worker:
         metrics.body_bytes.value = parts.front.budget.held
         metrics.journal_healthy.value = int(parts.journal.healthy)
         metrics.journal_queue.value = parts.journal.pending
+        metrics.audit_disk_free.value = parts.disk.free
         metrics.catalog_age_seconds.value = self.catalogue_age()
         metrics.quarantined_routes.value = len(parts.revisions.current.quarantined)
         metrics.ready.value = int(not self.troubles())
@@ -239,8 +248,9 @@ class Worker:
         return found
 
     def warnings(self) -> list[str]:
-        """What is wrong although requests are served: files that could not be taken over."""
-        return [str(mistake) for mistake in self._parts.revisions.mistakes]
+        """What is wrong although requests are served: files that could not be taken over, a low disk."""
+        mistakes = [str(mistake) for mistake in self._parts.revisions.mistakes]
+        return [*mistakes, *self._parts.disk.warnings()]
 
     def report(self) -> Report:
         """What `/readyz` answers."""

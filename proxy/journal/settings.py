@@ -41,6 +41,11 @@ class JournalSettings(Section):
     reserve_bytes: Size = Field(
         64 * MB, description="Disk space held back, so that a full disk does not cost the outcomes in flight."
     )
+    low_disk: Size = Field(
+        2000 * MB,
+        description="Free disk space below which an alarm is raised; on a larger disk, 5 % of it up to five"
+        " times this. Requests are refused only when the disk is full.",
+    )
     rejects_per_second: Records = Field(
         20, description="Records per second about unauthenticated input; what exceeds it is counted in one."
     )
