@@ -36,6 +36,7 @@ from proxy.limits import Limited, Limits
 from proxy.metrics import NONE, Metrics, status_class
 from proxy.relay import Relay
 from proxy.revisions import Revisions
+from proxy.shedding import SHED
 from proxy.visit import Visit
 
 _READ_INLINE = 65_536
@@ -69,6 +70,8 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.waiting = 0
+        """Requests that were received whole and are neither sent nor answered."""
 
     def overload(self) -> str | None:
         """A reason not to take one more request, or None; asked before a body is read."""
@@ -77,6 +80,8 @@ class Pipeline:
     async def serve(self, raw: RawRequest) -> Reply | Relay:
         """Answer one request that was received whole."""
         visit = self._open(raw)
+        visit.waiting = True
+        self.waiting += 1
         try:
             return await self._serve(visit)
         except Unreadable as unread:
@@ -91,6 +96,13 @@ class Pipeline:
         except BaseException:
             self._give_back(visit)
             raise
+        finally:
+            self._wait_no_more(visit)
+
+    def _wait_no_more(self, visit: Visit) -> None:
+        if visit.waiting:
+            visit.waiting = False
+            self.waiting -= 1
 
     async def _serve(self, visit: Visit) -> Reply | Relay:
         match = visit.match = routing.match(visit.raw)  # (1)
@@ -129,6 +141,7 @@ class Pipeline:
         except BaseException:
             self._parts.forward.withdraw()
             raise
+        self._wait_no_more(visit)
         return await self._parts.forward.send(visit, approval, receipt, request)  # (7) to (9)
 
     def stranger(self, raw: RawRequest) -> str | None:
@@ -145,6 +158,12 @@ class Pipeline:
             visit.match = None
         self._identify(visit)
         return await self._refuse(visit, plain_refusal(code))
+
+    def shed(self) -> None:
+        """Count a request that was refused before anybody looked at its key."""
+        self._parts.evidence.shed()
+        self._parts.metrics.rejects.add(SHED)
+        self._parts.metrics.requests.add(NONE, NONE, "deny", SHED, status_class(503))
 
     def unparsable(self) -> Reply:
         """Answer bytes that are not an HTTP request."""

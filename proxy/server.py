@@ -18,6 +18,7 @@ from proxy.core.values import RawRequest, Reply
 from proxy.peers import Network, Peers
 from proxy.pipeline import Pipeline
 from proxy.relay import Relay
+from proxy.shedding import Crowd, refusal_to, shed
 from proxy.written import SERVER_NAME, Writing
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -33,6 +34,7 @@ class ListenSettings(Protocol):
     header_deadline: float
     body_deadline: float
     max_connections: int
+    max_waiting: int
     hosts: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
 
@@ -90,12 +92,15 @@ class Connection(RequestHandler):
     The stock error page and error log quote the bytes that could not be parsed, keys included.
     """
 
-    __slots__ = ("_begun", "_closed", "_front")
+    __slots__ = ("_begun", "_between", "_closed", "_entering", "_front", "_over")
 
     def __init__(self, manager: Front, closed: Callable[[], None] | None = None, **options: Any) -> None:
         super().__init__(manager, **options)
         self._front = manager
         self._begun = False
+        self._between = True
+        self._entering = False
+        self._over = False
         self._closed = closed
 
     @override
@@ -103,8 +108,42 @@ class Connection(RequestHandler):
         """Pass bytes on, and note whether they began a head without ending it."""
         parsed = self._request_count
         waiting = parsed == 0 or self._waiter is not None
+        over = self._between and not self._request_in_progress and self._front.full()
+        if over and not self._begun and self._shed(data):
+            return
         super().data_received(data)
         self._begun = waiting and self._request_count == parsed
+        if self._request_count > parsed:
+            self._between = False
+            self._over = over
+            if not over and not self._entering:
+                self._entering = True
+                self._front.entering += 1
+
+    def entered(self) -> bool:
+        """The request that came is in the front's hands, or its connection is gone; True when it is one
+        too many."""
+        if self._entering:
+            self._entering = False
+            self._front.entering -= 1
+        over, self._over = self._over, False
+        return over
+
+    def answered(self, request: web.BaseRequest) -> None:
+        """The front is done; what comes next begins a request, unless more of the body does."""
+        self._between = request.content.is_eof() and not self._messages
+
+    def _shed(self, data: bytes) -> bool:
+        """Refuse a request that came whole, and keep the connection; False when that cannot be done."""
+        if self.transport is None or self._close or self._force_close or self._paused:
+            return False
+        refusal = shed(data)
+        if refusal is None:
+            return False
+        self.transport.write(refusal)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._front.pipeline.shed()
+        return True
 
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -112,6 +151,7 @@ class Connection(RequestHandler):
         if self._begun:
             self._begun = False
             self._front.pipeline.unfinished("bad_request", peer=_address(self.peername))
+        self.entered()
         super().connection_lost(exc)
         closed, self._closed = self._closed, None
         if closed is not None:
@@ -168,6 +208,8 @@ class Front(web.Server):
         self.draining = False
         self.cutting = False
         self.busy = 0
+        self.entering = 0
+        self._crowd = Crowd(settings.max_waiting)
         self.rest = asyncio.Event()
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
@@ -182,6 +224,10 @@ class Front(web.Server):
         """A protocol object for a connection whose end somebody else counts."""
         return Connection(self, closed, loop=self._loop, **self._kwargs)
 
+    def full(self) -> bool:
+        """Whether as many requests wait for the processor as may."""
+        return self._crowd.full(self.entering + self.pipeline.waiting, self._loop.time())
+
     def stop_listening_to_idle(self) -> None:
         """Close the connections on which nothing is being answered; the others close when they end."""
         for connection in self.connections:
@@ -191,12 +237,19 @@ class Front(web.Server):
     async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
         self.busy += 1
         self.rest.clear()
+        connection = cast("Connection", request.protocol)
+        over = connection.entered()
         try:
-            return await self._answer(request)
+            return self._say_full(request) if over else await self._answer(request)
         finally:
+            connection.answered(request)
             self.busy -= 1
             if not self.busy:
                 self.rest.set()
+
+    def _say_full(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.pipeline.shed()
+        return _closing(refusal_to(_head(request, self._peers)))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = _head(request, self._peers)

@@ -47,6 +47,12 @@ class ListenSettings(Section):
     body_deadline: Duration = Field(60.0, description="Time in which a request body must have come.")
     max_connections: Count = Field(4096, description="Open client connections; above it, new ones get 503.")
 
+    max_waiting: Count = Field(
+        512,
+        description="Requests that may wait to be judged and recorded; above it, new ones get 503,"
+        " and a quarter may wait until nobody had to be refused for a second.",
+    )
+
     @model_validator(mode="after")
     def _pairs(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import multiprocessing
 import os
 import signal
@@ -16,6 +15,7 @@ from multiprocessing.process import BaseProcess
 
 import orjson
 
+from proxy.accepting import Acceptor
 from proxy.config import Settings
 from proxy.core.errors import RingfenceError
 from proxy.handover import Channel, Letter, Told, pair
@@ -34,7 +34,6 @@ _AGAIN_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 _END_SECONDS = 45.0
 """What a worker gets beyond the drain's deadline, to close its log on a slow disk."""
-_OUT_OF_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -86,14 +85,12 @@ class Supervisor:
     async def run(self, sock: socket.socket) -> None:
         """Accept and hand over until told to stop; then let the workers drain."""
         loop = asyncio.get_running_loop()
-        sock.setblocking(False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, partial(self._signal, signal.SIGHUP))
-        loop.add_reader(sock.fileno(), self._accept, sock)
+        acceptor = Acceptor(sock, self._hand_over)
         await self._stopping.wait()
-        loop.remove_reader(sock.fileno())
-        sock.close()
+        acceptor.close()
         await asyncio.to_thread(self._join)
 
     def stop(self) -> None:
@@ -166,32 +163,13 @@ class Supervisor:
 
     # -- connections -----------------------------------------------------------------------------
 
-    def _accept(self, sock: socket.socket) -> None:
-        try:
-            connection, _ = sock.accept()
-        except OSError as error:
-            if error.errno in _OUT_OF_ROOM:
-                self._rest(sock)
-            return
+    def _hand_over(self, connection: socket.socket) -> None:
         with connection:
             serving = [member for member in self._members.values() if member.up.is_set()]
             for member in sorted(serving, key=lambda each: each.open):
                 if member.channel.say(Letter.CONNECTION, connection=connection):
                     member.open += 1
                     return
-
-    def _rest(self, sock: socket.socket) -> None:
-        """Accept nothing for a moment: the connection that could not be taken still waits, and would at once
-        be reported again."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(sock.fileno())
-        logger().error("out_of_descriptors")
-
-        def go_on() -> None:
-            if not self._stopping.is_set():
-                loop.add_reader(sock.fileno(), self._accept, sock)
-
-        loop.call_later(_AGAIN_SECONDS, go_on)
 
     # -- admin -----------------------------------------------------------------------------------
 

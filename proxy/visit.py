@@ -15,7 +15,7 @@ class Visit:
     """The notebook of one request; each step of the pipeline writes down what it found out.
 
     `revision` is the only one that this request is judged by. `started`, `sent_at` and `first_byte`
-    are monotonic, in seconds, 0.0 for what has not happened.
+    are monotonic, in seconds, 0.0 for what has not happened. `waiting` lasts until it is sent or answered.
     """
 
     rid: str
@@ -32,3 +32,4 @@ class Visit:
     in_mac: str = ""
     sent_at: float = 0.0
     first_byte: float = 0.0
+    waiting: bool = False

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from proxy import ids
+from proxy.accepting import Acceptor
 from proxy.core.errors import JournalUnavailable
 from proxy.handover import Report
 from proxy.logs import describe, logger
@@ -43,7 +44,7 @@ class Worker:
         self._taking: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._group = asyncio.TaskGroup()
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -75,9 +76,9 @@ class Worker:
         self._parts.revisions.look(again=True)
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Serve connections from a listening socket."""
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self._parts.front, sock=sock, ssl=tls))
+        """Serve connections from a listening socket while it runs."""
+        take = partial(self.take, tls=tls, closed=_nothing)
+        self._acceptors.append(Acceptor(sock, take))
 
     def take(self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; `closed` is called when it ends."""
@@ -143,8 +144,8 @@ class Worker:
         front = self._parts.front
         front.draining = True
         self._stop.set()
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         front.stop_listening_to_idle()
         if front.busy:
             front.rest.clear()
@@ -262,6 +263,10 @@ class Worker:
             "revision": self._parts.revisions.current.digest,
             "log": self._parts.journal.log,
         }
+
+
+def _nothing() -> None:
+    """Nobody counts the end of a connection that this process has accepted itself."""
 
 
 def _month() -> str:

@@ -115,6 +115,10 @@ class Journal:
         else:
             self._put_unhurried(Item(draft, now))
 
+    def tally(self, reason: str) -> None:
+        """Counts one more `reject` that gets no record of its own: the next one says how many there were."""
+        self._writer.rejects.count(reason, self._clock.wall())
+
     def _put(self, item: Item) -> None:
         self._accepted += 1
         self._gathered.append(item)
