@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 from typing_extensions import override
 
+from proxy.cli._audit_proof import check_proof, written_proof
 from proxy.cli._audit_text import HEAD, details, line, request_cells
 from proxy.cli._audit_verify import run_verify
 from proxy.cli._settings import config_option, settings_from
@@ -205,6 +206,21 @@ def export(data_dir: Path | None, config: Path | None, only: str | None) -> None
             known[str(entry.log)] = entry.seq + 1
             if only in (None, str(entry.log)):
                 out.write(entry.body + b"\n")
+
+
+@command.command()
+@place_options
+@click.argument("identifier", metavar="ID")
+def proof(data_dir: Path | None, config: Path | None, identifier: str) -> None:
+    """Write a proof that one record is in the log, for `check-proof`.
+
+    ID is a record's own id, LOG#NUMBER, or a decision id under which one record stands. The text is of the
+    form c2sp.org/tlog-proof@v1.
+    """
+    click.echo(written_proof(_reader(_folder(data_dir, config)), identifier), nl=False)
+
+
+command.add_command(check_proof)
 
 
 def _folder(data_dir: Path | None, config: Path | None) -> Path:

@@ -126,6 +126,10 @@ class Reader:
         rows = self._query(log, "SELECT seq, t, body FROM record WHERE seq = ?", [int(seq)])
         return [Entry(log, *row) for row in rows]
 
+    def records_of(self, log: LogId) -> Iterator[Entry]:
+        """Every record of one log, in order."""
+        return self._rest(log, 0)
+
     def after(self, cursor: Mapping[str, int], limit: int) -> list[Entry]:
         """The next records of every log, given how many of each are already known; oldest log first."""
         logs = self.logs()
