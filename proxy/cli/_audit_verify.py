@@ -46,6 +46,9 @@ def _verified(paths: Sequence[Path], key: VerifierKey | None, anchors: Sequence[
 
 
 def _exports(path: Path, unread: list[Violation]) -> list[Export]:
+    if path.stat().st_size == 0 and path.with_suffix(".checkpoint").is_file():
+        unread.append(Violation(str(path), None, "is empty, although a signed head of it lies beside it"))
+        return []
     try:
         with path.open("rb") as file:
             if file.read(len(_SQLITE)) == _SQLITE:

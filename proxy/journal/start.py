@@ -120,15 +120,21 @@ def _examined(folder: Path, log: LogId, verify: int) -> tuple[Previous, list[Orp
     """What an earlier epoch holds. Damage is part of the answer; a disk that does not answer is not."""
     nothing = Previous(str(log), 0, EMPTY_ROOT)
     file: LogFile | None = None
+    path = log.path(folder)
+    signed = _signed_size(path.with_suffix(".checkpoint"))
+    if signed and path.stat().st_size == 0:
+        # Opening it would lay it out anew; what is left of a damaged log stays as it is.
+        return Previous(nothing.log, 0, EMPTY_ROOT, 0, _short(0, signed)), []
     try:
-        file = LogFile(log.path(folder), log)
+        file = LogFile(path, log)
         # What the new log says of this one has to be true after a power cut as well.
         if not file.settle(wholly=True):
             raise StoreFault(f"a reader holds {file.path}; end it and start again")
         found = verify_tail(file, file.size(), verify)
-        head = found.frontier
-        previous = Previous(str(log), head.size, head.root(), found.damaged_at, found.damage)
-        return previous, orphans_of(file, str(log))
+        head, damaged_at, damage = found.frontier, found.damaged_at, found.damage
+        if not damage and head.size < signed:
+            damaged_at, damage = head.size, _short(head.size, signed)
+        return Previous(str(log), head.size, head.root(), damaged_at, damage), orphans_of(file, str(log))
     except StoreFault as fault:
         if not fault.corrupt:
             raise
@@ -136,6 +142,18 @@ def _examined(folder: Path, log: LogId, verify: int) -> tuple[Previous, list[Orp
     finally:
         if file is not None:
             file.close()
+
+
+def _short(size: int, signed: int) -> str:
+    return f"it holds {size} records, and its signed head covers {signed}"
+
+
+def _signed_size(note: Path) -> int:
+    """How many records the last signed head beside a log covers; 0 when there is none that can be read."""
+    try:
+        return int(note.read_text("utf-8").split("\n")[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def orphans_of(file: LogFile, log: str) -> list[Orphan]:
