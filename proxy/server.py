@@ -135,7 +135,8 @@ class Connection(RequestHandler):
 
     def _shed(self, data: bytes) -> bool:
         """Refuse a request that came whole, and keep the connection; False when that cannot be done."""
-        if self.transport is None or self._close or self._force_close or self._paused:
+        ending = self._close or self._force_close or self._front.draining
+        if self.transport is None or ending or self._paused:
             return False
         refusal = shed(data)
         if refusal is None:
