@@ -346,15 +346,16 @@ class Approval:
 def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
     """Turn a decision into the right to forward, or raise `NotApproved`.
 
-    When the decision orders edits, `after` must be the decision on the request as it reads after
-    them: allowed, for the same route, by the same policies, with nothing left to edit.
+    When the decision orders rewrites, `after` must be the decision on the request as it reads after
+    them: allowed, for the same route, by the same policies, with nothing left to rewrite.
     """
     route = _sound(decision)
-    if decision.edits:
+    # A pin that stands in the path is a rewrite without an edit of the body.
+    if decision.edits or decision.rewrites:
         if after is None:
             raise NotApproved("the edited request has not been judged again")
         same = _sound(after).id == route.id and after.policies == decision.policies
-        if after.edits or not same:
+        if after.edits or after.rewrites or not same:
             raise NotApproved("the edited request was judged differently")
     return Approval(decision, route, mint=_MINT)
 

@@ -342,3 +342,13 @@ def test_an_edited_request_has_to_be_judged_again_and_alike() -> None:
     for wrong in (None, first, other, judge(pin(BAD)), judge(pin(GOOD), policy(name="q"))):
         with pytest.raises(NotApproved):
             approve(first, after=wrong)
+
+
+def test_a_model_that_is_pinned_in_the_path_has_to_be_judged_again_as_well() -> None:
+    first = judge(pool(GOOD, BAD), of=call("a", model_at=()))
+    assert (first.edits, first.rewrites) == ((), ("pin=example/a",))
+    again = judge(pin(GOOD), of=call("example/a", model_at=()))
+    assert approve(first, after=again).route is first.route
+    for wrong in (None, first, judge(pin(route("other/a")), of=call("other/a", model_at=()))):
+        with pytest.raises(NotApproved):
+            approve(first, after=wrong)
