@@ -28,6 +28,7 @@ from proxy.core.record_life import (
     not_sent,
     opened,
     policy_load,
+    prune,
     reject,
     rejects,
 )
@@ -37,7 +38,7 @@ from proxy.core.values import Call, Caller, Decision, Digest, Usage
 __all__ = [
     "FIRST_PREV", "Draft", "Ended", "Grounds", "Judged", "Previous", "Pseudonyms", "Recorder", "Seen", "Sent",
     "Stamp", "catalog_load", "clock_step", "closed", "crashed", "erasure", "export", "gap", "heartbeat",
-    "key_rotate", "moment", "not_sent", "opened", "policy_load", "reject", "rejects", "seal",
+    "key_rotate", "moment", "not_sent", "opened", "policy_load", "prune", "reject", "rejects", "seal",
 ]  # fmt: skip
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})

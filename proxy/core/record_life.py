@@ -135,6 +135,23 @@ def erasure(stamp: Stamp, *, key: str, scope: str, authority: str) -> Draft:
     return stamped("erasure", stamp) | {"key": key, "scope": scope, "authority": authority}
 
 
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A log at its end: id, size, root, time of the last record, and how many a signed head covers."""
+
+    log: str
+    size: int
+    root: bytes
+    last: str
+    covered: int
+
+
+def prune(stamp: Stamp, log: Final, *, keep_s: int) -> Draft:
+    """A log that nobody writes to any more is about to be deleted; records are kept for `keep_s` seconds."""
+    draft = stamped("prune", stamp) | {"pruned": log.log, "size": log.size, "root": log.root.hex()}
+    return draft | {"last": log.last, "covered": log.covered, "keep_s": keep_s}
+
+
 def export(stamp: Stamp, *, form: str, from_seq: int, to_seq: int, authority: str = "") -> Draft:
     """Records were handed out."""
     draft = stamped("export", stamp) | {"format": form, "from_seq": from_seq, "to_seq": to_seq}

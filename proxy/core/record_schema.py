@@ -2,7 +2,8 @@
 
 Writers build records that fit by construction; this table is for whoever reads them. A field that is not
 listed is a fault, as are floats, integers from 2^53 and anything that could be content. Versions are never
-removed: a record written once stays readable.
+removed: a record written once stays readable. Version 1 is that of release 0.1.0; once that is out, a new
+kind or field needs a new version, since a verifier refuses what it does not know.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ HEX32 = _like(r"[0-9a-f]{64}")
 DIGEST = _like(r"sha256:[0-9a-f]{64}")
 UUID = _like(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = _like(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-LOG = _like(r"(?:[a-z0-9][a-z0-9._-]{0,62}/){3}\d{6,}")
+LOG = _like(r"(?:[a-z0-9][a-z0-9._-]{0,62}/){3}\d{6,12}")
 PSEUDONYM = _like(r"h:\d{1,6}:[0-9a-f]{32}")
 SEALED = _members({"len": _number(), "mac": PSEUDONYM})
 CHOSEN = _either(NAME, SEALED)
@@ -233,6 +234,17 @@ KINDS: Mapping[str, tuple[Fields, Fields]] = {
     "clock_step": ({"step_us": _number(-MAX_INT)}, {}),
     "key_rotate": ({"key": NAME, "old": NAME, "new": NAME}, {}),
     "erasure": ({"key": NAME, "scope": NAME, "authority": NAME}, {}),
+    "prune": (
+        {
+            "pruned": LOG,
+            "size": _number(1),
+            "root": HEX32,
+            "last": TIME,
+            "covered": _number(),
+            "keep_s": _number(),
+        },
+        {},
+    ),
     "export": ({"format": TOKEN, "from_seq": _number(), "to_seq": _number()}, {"authority": NAME}),
 }
 """Kind -> fields that it must have, fields that it may have; `COMMON` comes on top."""

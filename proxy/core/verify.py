@@ -16,43 +16,12 @@ from proxy.core.checkpoint import Checkpoint, VerifierKey, parse_checkpoint, par
 from proxy.core.errors import Untrusted
 from proxy.core.record_schema import MAX_BYTES, faults
 from proxy.core.tree import Frontier, leaf_hash
+from proxy.core.verify_absent import Absent
+from proxy.core.verify_report import LogReport, Report, Violation
+
+__all__ = ["Export", "LogReport", "Report", "Violation", "records_of", "verify"]
 
 _ZERO = "0" * 64
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Something that cannot be in an untouched log; `seq` is None when it concerns the log as a whole."""
-
-    log: str
-    seq: int | None
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogReport:
-    """One log: its size and root as read, and how many of its records a valid signed head covers."""
-
-    log: str
-    size: int
-    root: bytes
-    covered: int
-    heads: int
-
-
-@dataclass(slots=True)
-class Report:
-    """What a verification found. `unchecked` and `notes` are sentences for people."""
-
-    logs: list[LogReport] = field(default_factory=list)
-    violations: list[Violation] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """0 proven, 1 violation, 2 incomplete."""
-        return 1 if self.violations else 2 if self.unchecked else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +66,26 @@ class _Requests:
 
 
 def verify(
-    exports: Iterable[Export], *, key: VerifierKey | None = None, anchored: Sequence[bytes] = ()
+    exports: Iterable[Export],
+    *,
+    key: VerifierKey | None = None,
+    anchored: Sequence[bytes] = (),
+    left: Sequence[bytes] = (),
 ) -> Report:
-    """Checks logs, ordered by writer and epoch. `anchored` are notes that were kept elsewhere.
+    """Checks logs, ordered by writer and epoch.
 
-    The exports are read once, one after the other; memory grows with the requests, not with their size.
+    `anchored` are notes that were kept elsewhere, `left` those that lie where logs were deleted. The exports
+    are read once, one after the other; memory grows with the requests, not with their size.
     """
-    report = Report()
+    report, absent = Report(), Absent()
     heads = _anchored_heads(anchored, key, report)
     logs: dict[str, LogReport] = {}
     requests: dict[str, _Requests] = {}
     last_of: dict[str, str] = {}
     for export in exports:
         writer = export.log.rpartition("/")[0]
-        walk = _Walk(export, requests.setdefault(writer, _Requests()), logs.get(last_of.get(writer, "")))
+        previous = logs.get(last_of.get(writer, ""))
+        walk = _Walk(export, requests.setdefault(writer, _Requests()), previous, absent)
         outer = [head for head in heads if head.origin == export.log]
         logs[export.log] = walk.run([*_own_heads(export, key, report), *outer], report)
         last_of[writer] = export.log
@@ -119,10 +94,8 @@ def verify(
             logs[walk.vouched] = replace(logs[walk.vouched], covered=logs[walk.vouched].size)
     report.logs.extend(logs.values())
     _uncovered(report)
-    for head in heads:
-        if head.origin not in logs:
-            what = f"a signed head over {head.size} records of it was given, but the log is missing"
-            report.violations.append(Violation(head.origin, None, what))
+    behind = _anchored_heads(left, key, report)
+    absent.settle(logs, [*((head, True) for head in heads), *((head, False) for head in behind)], report)
     _open_intents(requests, last_of, report)
     _always_unchecked(key, anchored, report)
     return report
@@ -172,11 +145,14 @@ def _opened(raw: bytes, key: VerifierKey | None) -> Checkpoint:
 class _Walk:
     """One pass over one log."""
 
-    def __init__(self, export: Export, requests: _Requests, previous: LogReport | None) -> None:
+    def __init__(
+        self, export: Export, requests: _Requests, previous: LogReport | None, absent: Absent
+    ) -> None:
         self.vouched: str | None = None
         self._export = export
         self._requests = requests
         self._previous = previous
+        self._absent = absent
         self._frontier = Frontier()
         self._leaf = _ZERO
         self._bad: int | None = None
@@ -292,6 +268,8 @@ class _Walk:
             report.notes.append(
                 f"{log}#{seq}: could not be written, {record['from']} to {record['to']}: {counts}"
             )
+        elif kind == "prune":
+            return self._absent.prune(record, log, seq)
         elif kind == "clock_step":
             report.notes.append(f"{log}#{seq}: the wall clock moved by {record['step_us']} microseconds")
         elif kind == "outcome" and record["end"] == "unknown_crash":
@@ -309,9 +287,7 @@ class _Walk:
         previous = self._previous
         if previous is None or previous.log != before:
             self._requests.begins_late = True
-            report.unchecked.append(
-                f"{before}: not here; {log} says that it had {record['prev_size']} records"
-            )
+            self._absent.before(record, log)
             return ""
         if record["reason"] == "damaged":
             return ""

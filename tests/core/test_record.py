@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core import record
+from proxy.core import record, record_life
 from proxy.core.record_schema import ENDS, KINDS, MAX_BYTES, faults
 from proxy.core.values import (
     Basis,
@@ -133,6 +133,9 @@ ONE_OF_EACH = {
     "key_rotate": record.key_rotate(STAMP, key="signing", old="0a1b2c3d", new="4e5f6a7b"),
     "erasure": record.erasure(STAMP, key="h:1", scope="acme", authority="dpo"),
     "export": record.export(STAMP, form="jsonl", from_seq=0, to_seq=9, authority="auditor"),
+    "prune": record.prune(
+        STAMP, record_life.Final(LOG, 9, b"\x01" * 32, "2025-01-01T00:00:00.000000Z", 8), keep_s=34_560_000
+    ),
 }  # fmt: skip
 
 
