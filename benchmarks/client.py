@@ -37,13 +37,17 @@ class Tally:
 
 
 class Reading:
-    """One answer as it comes in: head, then a body by length or by chunked framing."""
+    """One answer as it comes in: head, then a body by length or by chunked framing.
 
-    __slots__ = ("events", "head", "missing", "ok", "tail")
+    `refusal` holds the whole answer, head and body, when it is not 200.
+    """
+
+    __slots__ = ("events", "head", "missing", "ok", "refusal", "tail")
 
     def __init__(self) -> None:
         self.head: bytes | None = b""
         self.ok = False
+        self.refusal = b""
         self.missing: int | None = None
         self.tail = b""
         self.events = 0
@@ -56,6 +60,8 @@ class Reading:
             if end < 4:
                 return False
             data = self._begin(self.head[:end], self.head[end:])
+        if not self.ok:
+            self.refusal += data
         if self.missing is not None:
             self.missing -= len(data)
             return self.missing <= 0
@@ -68,6 +74,7 @@ class Reading:
     def _begin(self, head: bytes, body: bytes) -> bytes:
         self.head = None
         self.ok = head.startswith(_OK)
+        self.refusal = b"" if self.ok else head
         lower = head.lower()
         at = lower.find(b"\r\ncontent-length:")
         if at >= 0:
@@ -88,7 +95,7 @@ class Client(asyncio.Protocol):
         self._request = request
         self._idle = idle
         self._reading: Reading | None = None
-        self._since = 0
+        self.since = 0
         self.first_event = asyncio.get_running_loop().create_future()
 
     @override
@@ -100,7 +107,7 @@ class Client(asyncio.Protocol):
         """Send one request; latency counts from `due_ns`, or from now."""
         head, body = self._request()
         self._reading = Reading()
-        self._since = due_ns or time.monotonic_ns()
+        self.since = due_ns or time.monotonic_ns()
         if len(body) > 65_536:
             self.transport.writelines((head, body))
         else:
@@ -119,7 +126,7 @@ class Client(asyncio.Protocol):
             self._count_events(reading.events - before, data)
         if whole:
             self._reading = None
-            self._finish(reading)
+            self.finish(reading)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,10 +145,11 @@ class Client(asyncio.Protocol):
         if not self.first_event.done():
             self.first_event.set_result(None)
 
-    def _finish(self, reading: Reading) -> None:
+    def finish(self, reading: Reading) -> None:
+        """Count a whole answer, and be ready for another request."""
         if reading.ok and reading.streamed_whole:
             self._tally.answered += 1
-            self._tally.latencies.append(time.monotonic_ns() - self._since)
+            self._tally.latencies.append(time.monotonic_ns() - self.since)
         else:
             self._tally.fail("an answer was not 200, or its stream had no end")
         self._idle(self)
