@@ -246,7 +246,10 @@ class _Walk:
         if self._suspect is None:
             return
         suspect, guilty = self._suspect, self._suspect
-        if self._failed is not None and self._failed[1].size == suspect + 1:
+        if self._failed is not None and self._failed[1].size <= suspect:
+            # That head does not speak of the suspect, so a record before it was changed; all others link.
+            guilty = suspect - 1
+        elif self._failed is not None and self._failed[1].size == suspect + 1:
             alternative = self._before.copy()
             alternative.append(bytes.fromhex(self._claimed))
             alternative.append(bytes.fromhex(self._leaf))

@@ -251,6 +251,18 @@ def test_one_violation_is_named_per_log_and_other_logs_are_judged_all_the_same()
     assert [log.covered for log in report.logs] == [3 + 1, 1]
 
 
+@given(st.integers(1, 9), st.sets(st.integers(1, 10)), st.data())
+def test_the_record_that_was_changed_is_named_wherever_heads_were_signed(
+    size: int, heads: set[int], data: st.DataObject
+) -> None:
+    """But for the last, which no link follows: the head over it tells that it or one before was changed."""
+    log = Log(*[refusal(n) for n in range(size)])
+    notes = [log.head(at) for at in sorted({*(at for at in heads if at <= size), size + 1})]
+    seq = data.draw(st.integers(0, size - 1))
+    log.bodies[seq] = log.bodies[seq].replace(b'"t":"20', b'"t":"21')
+    assert places(verify([log.export(*notes)], key=KEY))[0] == (log.name, seq)
+
+
 @pytest.mark.parametrize("seq", [1, 2, 3, 4])
 def test_a_record_that_is_not_there_is_named_by_its_number(seq: int) -> None:
     log = Log(*[refusal(n) for n in range(5)])
