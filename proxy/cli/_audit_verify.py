@@ -27,7 +27,8 @@ def run_verify(
         key = None if chosen is None else VerifierKey.parse(chosen.read_text("utf-8"))
     except (Untrusted, UnicodeDecodeError) as error:
         raise click.ClickException(f"{chosen} is not a verifier key: {error}") from error
-    report = _verified(files or sorted(folder.glob("*/*/*/*.sqlite")), key, anchors)
+    left = () if files else _left_behind(folder)
+    report = _verified(files or sorted(folder.glob("*/*/*/*.sqlite")), key, anchors, left)
     if beside:
         report.notes.append(
             f"the key was taken from {own_key}: give --key with a copy that you got elsewhere"
@@ -36,11 +37,19 @@ def run_verify(
     return report.exit_code
 
 
-def _verified(paths: Sequence[Path], key: VerifierKey | None, anchors: Sequence[Path]) -> Report:
+def _left_behind(folder: Path) -> list[bytes]:
+    """The signed heads of logs that are gone."""
+    heads = sorted(folder.glob("*/*/*/*.checkpoint"))
+    return [head.read_bytes() for head in heads if not head.with_suffix(".sqlite").exists()]
+
+
+def _verified(
+    paths: Sequence[Path], key: VerifierKey | None, anchors: Sequence[Path], left: Sequence[bytes] = ()
+) -> Report:
     unread: list[Violation] = []
     exports = [export for path in paths for export in _exports(path, unread)]
     exports.sort(key=lambda export: export.log)
-    report = verify(exports, key=key, anchored=[path.read_bytes() for path in anchors])
+    report = verify(exports, key=key, anchored=[path.read_bytes() for path in anchors], left=left)
     report.violations.extend(unread)
     return report
 

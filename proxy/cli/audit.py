@@ -14,6 +14,7 @@ import click
 from typing_extensions import override
 
 from proxy.cli._audit_proof import check_proof, written_proof
+from proxy.cli._audit_prune import Period, run_prune
 from proxy.cli._audit_text import HEAD, details, line, request_cells
 from proxy.cli._audit_verify import run_verify
 from proxy.cli._settings import config_option, settings_from
@@ -221,6 +222,24 @@ def proof(data_dir: Path | None, config: Path | None, identifier: str) -> None:
 
 
 command.add_command(check_proof)
+
+
+@command.command()
+@place_options
+@click.option("--keep", type=Period(), required=True, help="Keep what is younger than this, e.g. 400d.")
+@click.option("--yes", "sure", is_flag=True, help="Delete; without it, only show what would go.")
+@click.option("--unsafe-short", "short", is_flag=True, help="Allow --keep below 190 days.")
+def prune(data_dir: Path | None, config: Path | None, keep: timedelta, sure: bool, short: bool) -> None:
+    """Delete logs that are older than the retention period, and record which.
+
+    Whole logs go, one per start of a writer, never the one that is being written, and none that was changed
+    or that a sink still waits for. Their last signed heads stay, proofs of their records stay valid, and
+    `verify` says what was pruned.
+    """
+    settings = settings_from(config)
+    place = data_dir if data_dir is not None else settings.data_dir
+    _reader(place / "audit").close()
+    run_prune(settings, place, keep=keep, sure=sure, short=short)
 
 
 def _folder(data_dir: Path | None, config: Path | None) -> Path:

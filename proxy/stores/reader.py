@@ -133,6 +133,9 @@ class Reader:
     def after(self, cursor: Mapping[str, int], limit: int) -> list[Entry]:
         """The next records of every log, given how many of each are already known; oldest log first."""
         logs = self.logs()
+        # A file that was pruned takes up its space for as long as somebody has it open.
+        for gone in self._open.keys() - set(logs):
+            self._forget(gone)
         streams = (self._rest(log, cursor.get(str(log), 0)) for log in self._unread(logs, cursor))
         return list(islice((entry for stream in streams for entry in stream), limit))
 
