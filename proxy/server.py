@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, NoReturn, Protocol, cast
 
 from aiohttp import web
@@ -300,27 +301,32 @@ class Front(web.Server):
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(_CONTINUE)
             try:
-                whole = bytes(await self._collect(content, share))
+                whole = await self._collect(content, share)
             except asyncio.CancelledError:
                 self.pipeline.unfinished("bad_request_body", peer=raw.peer)
                 raise
         return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
 
-    async def _collect(self, content: StreamReader, share: Share) -> bytearray:
-        """Read to the end within the deadline, the size limit and the budget."""
-        body = bytearray()
+    async def _collect(self, content: StreamReader, share: Share) -> bytes:
+        """Read to the end within the deadline, the size limit and the budget.
+
+        What BytesIO has collected is the bytes object that it gives away: no copy of megabytes at once.
+        """
+        body = BytesIO()
+        size = 0
         try:
             async with asyncio.timeout(self._settings.body_deadline):
                 while chunk := await content.readany():
-                    if len(body) + len(chunk) > self._settings.max_body_bytes:
+                    size += len(chunk)
+                    if size > self._settings.max_body_bytes:
                         raise Turned("body_too_large")
-                    share.grow(len(body) + len(chunk))
-                    body += chunk
+                    share.grow(size)
+                    body.write(chunk)
         except TimeoutError:
             raise Turned("body_timeout") from None
         except RequestPayloadError:
             raise Turned("bad_request_body") from None
-        return body
+        return body.getvalue()
 
     async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
         """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""

@@ -22,7 +22,8 @@ from proxy.core.errors import UpstreamFailure
 _LONGEST_HEAD = 65_536
 _MOST_INTERIM = 8
 _MOST_UNREAD = 262_144
-_IN_ONE_WRITE = 65_536
+# The system copies what it is given before it returns: megabytes at once stop every stream for milliseconds.
+_IN_ONE_WRITE = 131_072
 _NEVER_FULL = 2**30
 _END = b"\r\n\r\n"
 # RFC 9112: no bare CR or LF and no line folding (2.2, 5.2), and no other control character (RFC 9110, 5.5).
@@ -40,9 +41,9 @@ class Uplink(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_between", "_bodiless", "_chunks", "_failure", "_interim", "_left", "_loop", "_message", "_parser",
-        "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_unread", "_waiter", "deadline",
-        "ends_by_closing", "transport",
+        "_between", "_bodiless", "_body", "_chunks", "_failure", "_full", "_interim", "_left", "_loop",
+        "_message", "_parser", "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_unread",
+        "_waiter", "_written", "deadline", "ends_by_closing", "transport",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -52,6 +53,9 @@ class Uplink(asyncio.Protocol):
         self.ends_by_closing = False
         self._between = math.inf
         self._state = _IDLE
+        self._body = b""
+        self._written = 0
+        self._full = False
         self._failure = ""
         self._waiter: asyncio.Future[None] | None = None
         self._chunks: list[bytes] = []
@@ -81,7 +85,9 @@ class Uplink(asyncio.Protocol):
         if len(body) <= _IN_ONE_WRITE:
             self.transport.write(head + body)
         else:
-            self.transport.writelines((head, body))
+            self._body, self._written = body, 0
+            self.transport.write(head)
+            self._write_on()
 
     async def head(self) -> RawResponseMessage:
         """The head of the answer; `UpstreamFailure` when none comes that can be read in one way."""
@@ -114,7 +120,7 @@ class Uplink(asyncio.Protocol):
 
     def rest(self) -> bool:
         """Make ready for another exchange after an answer has ended; False when it cannot carry one."""
-        if not (self.ended and self._reusable and self._failure == ""):
+        if self._body or not (self.ended and self._reusable and self._failure == ""):
             return False
         self._state, self.deadline, self._message = _IDLE, math.inf, None
         return self.usable
@@ -147,6 +153,15 @@ class Uplink(asyncio.Protocol):
             self._fail("upstream_broke_off")
 
     @override
+    def pause_writing(self) -> None:
+        self._full = True
+
+    @override
+    def resume_writing(self) -> None:
+        self._full = False
+        self._write_on()
+
+    @override
     def data_received(self, data: bytes) -> None:
         state = self._state
         if not self._paused:
@@ -171,6 +186,21 @@ class Uplink(asyncio.Protocol):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Nothing: the stream is emptied after each feed."""
+
+    # -- writing a large body --------------------------------------------------------------------
+
+    def _write_on(self) -> None:
+        """Write one slice, and the next one in another turn of the loop or when there is room again."""
+        if not self._body or self._full or self.transport is None or self.transport.is_closing():
+            return
+        begin, self._written = self._written, self._written + _IN_ONE_WRITE
+        self.transport.write(self._body[begin : self._written])
+        if self._state == _HEAD:
+            self.deadline = max(self.deadline, self._loop.time() + self._between)
+        if self._written >= len(self._body):
+            self._body = b""
+        elif not self._full:
+            self._loop.call_soon(self._write_on)
 
     # -- reading an answer -----------------------------------------------------------------------
 

@@ -193,3 +193,40 @@ async def test_silence_is_a_time_out_only_from_the_deadline_on(uplink):
     made.expire(made.deadline)
     with pytest.raises(UpstreamFailure, match="upstream_timeout"):
         await made.read()
+
+
+LARGE = bytes(range(256)) * 4_000
+
+
+async def test_a_large_body_is_written_in_slices_with_turns_of_the_loop_between(uplink):
+    made, wire = uplink
+    made.send(REQUEST, LARGE, bodiless=False, first_byte=10, between=5)
+    assert len(wire.written) < 300_000
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert wire.written == REQUEST + LARGE
+    made.data_received(LENGTH)
+    assert await whole(made) == b"hello"
+    assert made.rest()
+
+
+async def test_a_large_body_waits_while_the_gateway_does_not_take_it(uplink):
+    made, wire = uplink
+    made.send(REQUEST, LARGE, bodiless=False, first_byte=10, between=5)
+    made.pause_writing()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    waiting = len(wire.written)
+    assert waiting < len(LARGE)
+    made.resume_writing()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert wire.written == REQUEST + LARGE
+
+
+async def test_an_answer_before_the_body_was_taken_leaves_no_connection_to_use_again(uplink):
+    made, _ = uplink
+    made.send(REQUEST, LARGE, bodiless=False, first_byte=10, between=5)
+    made.data_received(LENGTH)
+    assert await whole(made) == b"hello"
+    assert not made.rest()
