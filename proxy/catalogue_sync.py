@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jiter
 import orjson
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from typing_extensions import override
 
 from proxy.core.catalog import Catalogue, CatalogueDiff, diff, read_catalogue
+from proxy.spellings import is_local_name
 
 SNAPSHOT = "catalogue.json"
 _MAX_BYTES = 64 * 1024 * 1024
@@ -53,6 +59,20 @@ class SyncSettings:
     timeout: float = 60.0
     max_bytes: int = _MAX_BYTES
     ca_file: Path | None = None
+    allow_private_addresses: bool = False
+
+
+class _PublicOnly(ThreadedResolver):
+    """Finds public addresses only: a name that turns inwards must not be sent the key."""
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if not is_local_name(host) and not all(ip_address(each["host"]).is_global for each in found):
+            raise OSError(f"{host} has an address inside the network")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +168,9 @@ class CatalogueSync:
 
     def _session(self) -> aiohttp.ClientSession:
         trust = ssl.create_default_context(cafile=self._settings.ca_file)
+        resolver = ThreadedResolver() if self._settings.allow_private_addresses else _PublicOnly()
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=trust),
+            connector=aiohttp.TCPConnector(ssl=trust, resolver=resolver),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

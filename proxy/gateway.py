@@ -18,6 +18,7 @@ from yarl import URL
 from proxy.core.decide import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Headers, Receipt, UpstreamRequest
+from proxy.spellings import is_local_name
 from proxy.uplink import Uplink
 
 _POOL_IDLE_SECONDS = 15.0
@@ -183,7 +184,7 @@ class Gateway:
     def _check_address(self, transport: asyncio.BaseTransport, uplink: Uplink) -> None:
         """Cut a connection that a name led to an address inside the network (DNS rebinding)."""
         peer = transport.get_extra_info("peername")
-        if self._settings.allow_private_addresses or _is_local_name(self._host) or not peer:
+        if self._settings.allow_private_addresses or is_local_name(self._host) or not peer:
             return
         if not ipaddress.ip_address(peer[0].partition("%")[0]).is_global:
             self.discard(uplink)
@@ -238,14 +239,3 @@ def _must_be_entitled(approval: object, receipt: object) -> None:
     """Types are no wall at run time: look once more that both rights are what they claim to be."""
     if not (isinstance(approval, Approval) and isinstance(receipt, Receipt)):
         raise TypeError("nothing is sent without an approval and a receipt")
-
-
-def _is_local_name(host: str) -> bool:
-    """An operator who writes an address or `localhost` has chosen it."""
-    if host == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -7,7 +7,7 @@ Each spelling has one reading. A bare number is refused where a unit is due: nob
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -55,6 +55,14 @@ def _parted(value: object, units: dict[str, float] | dict[str, int], wanted: str
     if found is None or found[2] not in units:
         raise ValueError(f"must be {wanted}, with its unit")
     return float(found[1]), found[2]
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a host is `localhost` or an address: an operator who writes that has chosen it."""
+    try:
+        return host == "localhost" or bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def _positive(value: float) -> float:

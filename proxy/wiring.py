@@ -93,6 +93,7 @@ def read_sync(settings: Settings, keys: GatewayKeys) -> CatalogueSync:
             settings.data_dir,
             key=keys.default or "",
             ca_file=Path(ca_file) if ca_file else None,
+            allow_private_addresses=settings.gateway.allow_private_addresses,
         )
     )
 

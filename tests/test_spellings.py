@@ -19,6 +19,7 @@ from proxy.spellings import (
     Several,
     Size,
     Variable,
+    is_local_name,
     read_duration,
     read_size,
     write_duration,
@@ -129,3 +130,12 @@ def test_a_relative_path_starts_at_the_base_of_the_context(tmp_path: Path) -> No
 @pytest.mark.parametrize("value", ["", "a\0b", 5, None])
 def test_what_cannot_be_a_path_is_refused(value: object) -> None:
     assert refused(path=value) == "must be a path"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.0.0.1", True), ("0.0.0.0", True), ("::1", True), ("10.1.2.3", True)]
+    + [("api.opper.ai", False), ("localhost.example", False), ("127.0.0.1.example", False), ("", False)],
+)
+def test_an_address_is_chosen_and_a_name_may_turn(host: str, local: bool) -> None:
+    assert is_local_name(host) is local

@@ -138,6 +138,7 @@ def _sync(settings: Settings, place: dict[str, Any], key: str) -> CatalogueSync:
     return CatalogueSync(SyncSettings(
         base_url=place["base_url"] or gateway.base_url, data_dir=place["data_dir"] or settings.data_dir,
         key=key, ca_file=Path(gateway.ca_file) if gateway.ca_file else None,
+        allow_private_addresses=gateway.allow_private_addresses,
     ))  # fmt: skip
 
 
