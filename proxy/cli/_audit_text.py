@@ -34,14 +34,15 @@ def request_cells(asked: Entry, ended: Entry | None) -> tuple[str, ...]:
     if record["kind"] == "intent":
         why = _ending(ended.record) if ended is not None else "under way"
     who = (_word(record, "project"), _word(record, "key_id"))
-    return (_time(record), str(record["effect"]), why, _model(record), *who, str(record["rid"]))
+    cells = (_time(record), str(record["effect"]), why, _model(record), *who, str(record["rid"]))
+    return tuple(map(_plain, cells))
 
 
 def line(entry: Entry) -> str:
     """Any record in one line."""
     record = entry.record
     parts = [_time(record), str(record["kind"]).ljust(12), *_words(record)]
-    return "  ".join(parts)
+    return _plain("  ".join(parts))
 
 
 def _words(record: Record) -> Iterator[str]:
@@ -83,7 +84,7 @@ def details(entry: Entry) -> str:
     if rules:
         rows.append("  rules")
         rows += [f"    {_rule(rule)}" for rule in rules]
-    return "\n".join(rows) + "\n"
+    return "\n".join(map(_plain, rows)) + "\n"
 
 
 def _rule(rule: Record) -> str:

@@ -87,6 +87,10 @@ def _log(path: Path) -> Export:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     (log,) = db.execute("SELECT id FROM log").fetchone()
     notes = [str(note).encode() for (note,) in db.execute("SELECT note FROM checkpoint ORDER BY size")]
+    # The writer also leaves the last one beside its log: whoever cuts the log has to think of both.
+    beside = path.with_suffix(".checkpoint")
+    if beside.is_file() and (note := beside.read_bytes()) not in notes:
+        notes.append(note)
     return Export(str(log), _rows(db), notes)
 
 

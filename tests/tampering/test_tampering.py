@@ -141,6 +141,7 @@ def test_a_cut_tail_is_named(folder, kept):
 def test_a_cut_tail_is_named_even_when_its_heads_are_cut_too(folder, kept):
     change(folder, "DELETE FROM record WHERE seq >= ?", kept)
     change(folder, "DELETE FROM checkpoint WHERE size > ?", kept)
+    path_of(folder).with_suffix(".checkpoint").unlink()
     report = report_on(folder)
     assert first_bad(report) == ("ringfence/r0/w0/000002", 0)
     assert "ended with" in report.violations[0].what
@@ -148,7 +149,7 @@ def test_a_cut_tail_is_named_even_when_its_heads_are_cut_too(folder, kept):
 
 def test_the_cut_tail_of_the_newest_log_is_found_by_a_head_that_was_kept_elsewhere(folder):
     anchor = folder / "anchored"
-    shutil.copy(folder / "audit/ringfence/r0/w0/000003.checkpoint", anchor)
+    shutil.move(folder / "audit/ringfence/r0/w0/000003.checkpoint", anchor)
     change(folder, "DELETE FROM record WHERE seq >= 10", epoch=3)
     change(folder, "DELETE FROM checkpoint WHERE size > 10", epoch=3)
     assert report_on(folder).exit_code != 1
@@ -206,7 +207,7 @@ def test_a_rewritten_log_with_heads_by_the_stolen_key_is_found_by_an_anchor_and_
     from proxy.journal import load_signer
 
     anchor = folder / "anchored"
-    shutil.copy(folder / "audit/ringfence/r0/w0/000003.checkpoint", anchor)
+    shutil.move(folder / "audit/ringfence/r0/w0/000003.checkpoint", anchor)
     relinked(folder, allow_everything, epoch=3)
     _sign_anew(folder, load_signer(folder / "audit/signing.key", "ringfence"), epoch=3)
     honest = report_on(folder)
@@ -248,6 +249,7 @@ async def _one_log(folder: Path) -> None:
 
 def test_a_log_without_its_heads_is_incomplete_not_proven(folder):
     change(folder, "DELETE FROM checkpoint", epoch=3)
+    path_of(folder, 3).with_suffix(".checkpoint").unlink()
     report = report_on(folder)
     assert report.exit_code == 2
     assert "no valid signed head covers" in report.unchecked[0]
