@@ -137,7 +137,7 @@ def test_what_cannot_be_a_path_is_refused(value: object) -> None:
     [
         ("localhost", True), ("127.0.0.1", True), ("0.0.0.0", True), ("::1", True), ("10.1.2.3", True),
         ("api.opper.ai", False), ("localhost.example", False), ("127.0.0.1.example", False), ("", False),
-    ],  # fmt: skip
+    ],
 )
 def test_an_address_is_chosen_and_a_name_may_turn(host: str, local: bool) -> None:
     assert is_local_name(host) is local
