@@ -62,7 +62,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 layers: $(VENV)/.dev
-	@$(BIN)/lint-imports --no-cache --quiet
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 generated: $(VENV)/.dev
 	@$(BIN)/python -m scripts.docs --check
