@@ -301,18 +301,19 @@ class Front(web.Server):
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(_CONTINUE)
             try:
-                whole = await self._collect(content, share)
+                whole = await self._collect(content, share, request.content_length or 0)
             except asyncio.CancelledError:
                 self.pipeline.unfinished("bad_request_body", peer=raw.peer)
                 raise
         return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
 
-    async def _collect(self, content: StreamReader, share: Share) -> bytes:
+    async def _collect(self, content: StreamReader, share: Share, announced: int) -> bytes:
         """Read to the end within the deadline, the size limit and the budget.
 
-        What BytesIO has collected is the bytes object that it gives away: no copy of megabytes at once.
+        BytesIO fills the room that is announced in place, and gives that very object away: megabytes are
+        never copied at once.
         """
-        body = BytesIO()
+        body = BytesIO(bytes(announced))
         size = 0
         try:
             async with asyncio.timeout(self._settings.body_deadline):
@@ -326,6 +327,7 @@ class Front(web.Server):
             raise Turned("body_timeout") from None
         except RequestPayloadError:
             raise Turned("bad_request_body") from None
+        body.truncate(size)
         return body.getvalue()
 
     async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
