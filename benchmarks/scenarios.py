@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from benchmarks import wire
 from benchmarks.contestants import Contestant, Cores, Running, watched
 from benchmarks.loader import LONGEST_SECONDS
 from benchmarks.measure import cpu_seconds, rss_kb
-from benchmarks.watched import stalls_ms
+from benchmarks.watched import Stalls, stalls
 
 Round = dict[str, float]
 
@@ -176,21 +176,19 @@ def startup(setting: Setting, contestants: Sequence[Contestant]) -> Figure:
 def stall(setting: Setting, contestants: Sequence[Contestant]) -> Figure:
     """The event loop's longest stall of its own making while 5 MB bodies come and 50 streams run."""
     rounds: list[Round] = []
-    wall: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-    transit: dict[str, list[dict[str, float]]] = {contestant.name: [] for contestant in contestants}
+    beside: dict[str, list[Any]] = {contestant.name: [] for contestant in contestants}
     setting.pace(wire.STREAM_CHUNKS, wire.STREAM_PACE_MS)
     for _ in range(min(setting.rounds, 3)):
         each: Round = {}
         for contestant in contestants:
-            by_wall, each[contestant.name], chunks = _stalled(setting, contestant)
-            wall[contestant.name].append(by_wall)
-            transit[contestant.name].append(chunks)
+            seen, transit = _stalled(setting, contestant)
+            each[contestant.name] = seen.thread
+            beside[contestant.name].append(asdict(seen) | {"chunk_transit_us": transit})
         rounds.append(each)
-    beside = {"by the wall, ms": wall, "transit of the streams' chunks meanwhile, us": transit}
     return Figure("longest stall of the loop, 5 MB bodies beside 50 streams", "ms", rounds, beside)
 
 
-def _stalled(setting: Setting, contestant: Contestant) -> tuple[float, float, dict[str, float]]:
+def _stalled(setting: Setting, contestant: Contestant) -> tuple[Stalls, dict[str, float]]:
     report = setting.work / "stalls.json"
     with setting.start(watched(contestant, report)) as program:
         program.wait_until_it_answers()
@@ -200,9 +198,9 @@ def _stalled(setting: Setting, contestant: Contestant) -> tuple[float, float, di
             loader = setting.loader(contestant.port, *CHUNK.arguments, "--seconds", setting.seconds)
             streams = stack.enter_context(loader)
             load(setting, contestant.port, _load_of("image", 2), setting.seconds)
-            chunks = _read(contestant.name, streams)["transit_us"]
+            transit = _read(contestant.name, streams)["transit_us"]
         until = time.monotonic_ns()
-    return (*stalls_ms(report, since, until), chunks)
+    return stalls(report, since, until), transit
 
 
 def load(setting: Setting, port: int, arguments: Sequence[object], seconds: float) -> dict[str, Any]:

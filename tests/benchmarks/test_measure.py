@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import orjson
+
 from benchmarks import measure, report, watched
 from benchmarks.contestants import BARE, RINGFENCE
 from benchmarks.scenarios import Figure
@@ -71,9 +73,10 @@ def test_a_blocked_loop_is_seen_as_a_stall_of_its_own_making(tmp_path):
     program.write_text(
         "import asyncio, time\n"
         "async def main():\n"
-        "    await asyncio.sleep(0.05)\n"
-        "    until = time.thread_time() + 0.03\n"
-        "    while time.thread_time() < until: pass\n"
+        "    for _ in range(8):\n"
+        "        await asyncio.sleep(0.05)\n"
+        "        until = time.thread_time() + 0.03\n"
+        "        while time.thread_time() < until: pass\n"
         "    await asyncio.sleep(0.01)\n"
         "    time.sleep(0.05)\n"
         "    await asyncio.sleep(0.01)\n"
@@ -82,6 +85,19 @@ def test_a_blocked_loop_is_seen_as_a_stall_of_its_own_making(tmp_path):
     found = tmp_path / "report.json"
     command = [sys.executable, "-m", "benchmarks.watched", str(found), "blocking"]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
-    wall, own = watched.stalls_ms(found, 0, 2**63)
-    assert wall >= 45
-    assert 25 <= own < wall
+    seen = watched.stalls(found, 0, 2**63)
+    assert seen.wall >= 45
+    assert 25 <= seen.thread <= seen.program <= seen.wall
+
+
+def test_what_piles_up_while_the_core_was_taken_away_is_left_out_and_counted(tmp_path):
+    ms = 1_000_000
+    rows = [
+        (100 * ms, 3 * ms, 2 * ms, 3 * ms),
+        (200 * ms, 50 * ms, 9 * ms, 9 * ms),
+        (208 * ms, 8 * ms, 8 * ms, 8 * ms),
+        (400 * ms, 4 * ms, 1 * ms, 4 * ms),
+    ]
+    found = tmp_path / "report.json"
+    found.write_bytes(orjson.dumps(rows))
+    assert watched.stalls(found, 0, 2**63) == watched.Stalls(2.0, 4.0, 50.0, late=4, left_out=2)
