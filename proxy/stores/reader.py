@@ -1,4 +1,4 @@
-"""one view of all logs in a folder, for the command line, the review page and the sinks
+"""one view of all logs in a folder, for the command line and the sinks
 
 Reading never blocks a writer and never writes. Within a log records come in their order; across logs they
 are merged by the time that their writers claim.
