@@ -3,6 +3,9 @@
 #   make demo      play the story against a simulated gateway, then keep serving (ONCE=1: end by itself)
 #   make test      everything that CI runs
 #
+#   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10: as CI does)
+#   make overload  three times the capacity, then a verdict on goodput and audit log
+#
 # Also: make serve, make generate (pages and files made from code), make lock (pin dependencies anew),
 # make image (container), make sbom, make clean. PYTHON names the interpreter: 3.11 or later.
 
@@ -15,9 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 LOCK := $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-annotate --no-header
 PYTEST_WORKERS ?= 2
+MINUTES ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons generate lock image sbom clean
+.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons soak overload generate lock image sbom clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -77,6 +81,12 @@ pytest: $(VENV)/.dev
 
 pythons:
 	@scripts/pythons.sh
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+overload: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.overload
 
 # -- making ----------------------------------------------------------------------------------------
 

@@ -204,8 +204,8 @@ def run(given: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overload", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of overload that count, per round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of overload that count, per round")
     parser.add_argument("--quick", action="store_true", help="a smoke run: the ratio is not judged")
     sys.exit(run(parser.parse_args(arguments)))
 

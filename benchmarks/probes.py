@@ -73,10 +73,10 @@ class Probes:
         if status != 503:
             return
         self.shapes.add(dialect)
-        error = orjson.loads(body)["error"]
+        said = orjson.loads(body)["error"]
         if headers.get("x-ringfence-refusal") != "overloaded" or not headers.get("retry-after", "").isdigit():
             self.complaints.append(f"{path} was shed without its headers")
-        if error.get(member) != word:
+        if said.get(member) != word:
             self.complaints.append(f"{path} was shed in another SDK's words")
 
 
