@@ -5,6 +5,8 @@
 #
 #   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10: as CI does)
 #   make overload  three times the capacity, then a verdict on goodput and audit log
+#   make fuzz      readers and sockets under mutated input for SECONDS=60 each; guided by coverage with the
+#                  fuzz extra
 #
 # Also: make serve, make generate (pages and files made from code), make lock (pin dependencies anew),
 # make image (container), make sbom, make clean. PYTHON names the interpreter: 3.11 or later.
@@ -19,9 +21,10 @@ LOCK := $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsa
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-annotate --no-header
 PYTEST_WORKERS ?= 2
 MINUTES ?= 120
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons soak overload generate lock image sbom clean
+.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons soak overload fuzz generate lock image sbom clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -85,6 +88,10 @@ pythons:
 soak: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
+	@$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
+
 overload: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.overload
 
@@ -92,6 +99,8 @@ overload: $(VENV)/.dev
 
 generate: $(VENV)/.dev
 	@$(BIN)/python -m scripts.docs
+	@$(BIN)/python -m tests.faults.page
+	@$(BIN)/python -m tests.bypass.page
 
 lock: $(VENV)/.dev
 	@$(LOCK) --output-file requirements-build.txt requirements-build.in
