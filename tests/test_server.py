@@ -15,7 +15,7 @@ import pytest
 
 from proxy.core.reasons import REASONS
 from proxy.core.values import RawRequest
-from proxy.server import BodyBudget, Front, Turned
+from proxy.server import Front
 from proxy.simulator import Fault
 from tests.assembled import CHAT, Stand, assembled, chat
 from tests.bypass.http1 import Message, read_all
@@ -370,16 +370,6 @@ async def test_a_body_of_nobody_that_is_known_is_not_waited_for(key: str, code: 
     assert closes(message)
     assert door.rejected(code) == 1
     assert door.front.budget.held == 0
-
-
-def test_a_budget_never_holds_more_than_it_may() -> None:
-    budget = BodyBudget(10)
-    budget.take(10)
-    with pytest.raises(Turned, match="overloaded"):
-        budget.take(1)
-    budget.release(10)
-    budget.take(4)
-    assert budget.held == 4
 
 
 # -- connections -----------------------------------------------------------------------------------
