@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -275,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     # The simulator says so at length when a client of its has gone, which is what many here do.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    # Whoever ends the soak ends its proxy too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     plan = Plan(given.minutes * 60, share=given.share)
     soak, books = soaked(plan)
     say(summary(soak, plan, books))

@@ -77,8 +77,12 @@ class Forward:
         visit.sent_at = time.monotonic()
         try:
             reply = await self._upstream.gateway.send(approval, receipt, request, key=self._key(visit))
-        except UpstreamFailure:
-            breaker.failed(time.monotonic())
+        except UpstreamFailure as failure:
+            if failure.code == "overloaded":
+                # All connections are in use: that is our limit, and says nothing of the gateway.
+                breaker.withdrawn()
+            else:
+                breaker.failed(time.monotonic())
             raise
         except BaseException:
             breaker.withdrawn()

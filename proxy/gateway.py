@@ -67,7 +67,12 @@ class UpstreamReply:
         """The next bytes as they came, b"" at the end; `UpstreamFailure` when the body broke off."""
         if self._uplink is None:
             return b""
-        chunk = await self._uplink.read()
+        try:
+            chunk = await self._uplink.read()
+        except UpstreamFailure:
+            # A connection that broke still counts among the open ones until it is let go.
+            self.close()
+            raise
         if not chunk:
             self.close()
         return chunk

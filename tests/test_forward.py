@@ -11,6 +11,7 @@ import pytest
 
 from proxy.simulator import Fault
 from tests.assembled import ATLAS, MISSION_KEY, Stand, assembled, chat
+from tests.journal.kit import until
 from tests.running import UPSTREAM_KEY
 from tests.scripted import HOLD, Scripted, scripted
 
@@ -168,3 +169,17 @@ async def test_many_at_once_each_have_their_own_outcome(stand: Stand) -> None:
     assert {answer.status for answer in answers} == {200}
     outcomes = await stand.records("outcome")
     assert sorted(outcome["rid"] for outcome in outcomes) == sorted(answer.rid for answer in answers)
+
+
+async def test_a_full_pool_is_our_own_limit_and_does_not_count_against_the_gateway(tmp_path: Path) -> None:
+    async with assembled(tmp_path, config={"gateway": {"max_connections": 1}}) as stand:
+        stand.simulator.faults.add(Fault("stall", after=-1))
+        held = asyncio.ensure_future(stand.ask())
+        await until(lambda: len(stand.seen) == 1)
+        for _ in range(15):
+            answer = await stand.ask()
+            assert (answer.status, answer.code) == (503, "overloaded")
+        assert not stand.assembly.breaker.is_open
+        stand.simulator.faults.release()
+        assert (await held).status == 200
+        assert (await stand.ask()).status == 200

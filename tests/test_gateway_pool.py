@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.core.decide import approve
+from proxy.core.errors import UpstreamFailure
 from proxy.core.values import (
     Basis,
     Decision,
@@ -20,7 +21,7 @@ from proxy.core.values import (
 )
 from proxy.gateway import Gateway, UpstreamReply
 from proxy.settings import GatewaySettings
-from tests.scripted import CLOSE, HOLD, NEXT, OK, scripted
+from tests.scripted import CLOSE, HOLD, NEXT, OK, RESET, scripted
 
 POLICY = PolicyId("p")
 MET = Finding(POLICY, "training", Outcome.MET, "forbidden", "never", Basis.CATALOGUE, "test", "a/b")
@@ -53,8 +54,11 @@ async def _whole(reply: UpstreamReply) -> bytes:
 def gateway_to():
     opened = []
 
-    def open_gateway(url: str) -> Gateway:
-        gateway = Gateway(GatewaySettings(base_url=url, allow_private_addresses=True))
+    def open_gateway(url: str, max_connections: int = 1024) -> Gateway:
+        settings = GatewaySettings(
+            base_url=url, allow_private_addresses=True, max_connections=max_connections
+        )
+        gateway = Gateway(settings)
         opened.append(gateway)
         return gateway
 
@@ -88,3 +92,15 @@ async def test_a_connection_that_the_gateway_wants_closed_is_not_used_again(gate
         for _ in range(2):
             await _whole(await _send(gateway))
         assert upstream.connections == 2
+
+
+@pytest.mark.parametrize("end", [RESET, CLOSE])
+async def test_a_connection_that_breaks_within_its_answer_makes_room_for_another(gateway_to, end):
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}"
+    async with scripted(*[[half, end]] * 3, [OK, HOLD]) as upstream:
+        gateway = gateway_to(upstream.url, max_connections=1)
+        for _ in range(3):
+            with pytest.raises(UpstreamFailure):
+                await _whole(await _send(gateway))
+            assert gateway.open_connections == 0
+        assert await _whole(await _send(gateway)) == b"{}"
