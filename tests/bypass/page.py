@@ -25,6 +25,7 @@ _FAMILIES = {
     "MPT": "multipart bodies",
     "WSK": "upgrades",
     "RSP": "an upstream that misbehaves",
+    "OWN": "surfaces that only this product has",
 }
 _HEAD = """\
 # Ways round that were tried

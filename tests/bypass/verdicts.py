@@ -208,5 +208,6 @@ def _expected_kind(case: Case, seen: Observation) -> Iterator[Fault]:
         yield Fault(AUDIT, f"no refusal was recorded, only {dict(kinds)} and {seen.counted} counted")
     if wanted == "reject" and not refused:
         yield Fault(AUDIT, "neither a record nor a counter shows the attempt")
+    # `none` is for what is answered here from what is known: nothing leaves, nothing is judged.
     if wanted == "any" and not (kinds["intent"] or refused or 200 in seen.statuses):
         yield Fault(AUDIT, "neither a record nor a counter shows the attempt")
