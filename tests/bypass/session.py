@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bypass.cases import Fixture, load
 from tests.bypass.fixture import catalogue, with_pins
-from tests.bypass.ours import ours
+from tests.bypass.ours import everything
 from tests.bypass.product import Ringfence
 from tests.bypass.runner import Result, run_all
 from tests.bypass.upstream import Upstream, whole_answer
@@ -47,7 +47,7 @@ async def product(folder: Path) -> AsyncIterator[tuple[Ringfence, Upstream, Fixt
 async def play(folder: Path) -> Session:
     """Run every case, end the product, and read what it left."""
     async with product(folder) as (subject, upstream, fixture):
-        results = await run_all((*load()[1], *ours()), subject, upstream, fixture=fixture)
+        results = await run_all(everything(), subject, upstream, fixture=fixture)
         rejects = await subject.rejects()
         exit_code = await subject.stop()
     return Session(
