@@ -67,9 +67,9 @@ def table(figures: Mapping[str, Figure]) -> str:
     """Markdown: per figure and contestant the number, and the ratio to the yardstick."""
     lines = ["| figure | program | median [low-high] | x bare aiohttp |", "| --- | --- | --: | --: |"]
     for figure in figures.values():
-        over = ratios(figure.rounds, BARE) if BARE in figure.rounds[0] else {}
+        over = ratios(figure.rounds, BARE) if _comparable(figure) else {}
         for name, spread in spreads(figure.rounds).items():
-            ratio = _span(over[name]) if name in over else "1"
+            ratio = _span(over[name]) if name in over else "1" if over else "-"
             lines.append(f"| {figure.title} | {name} | {_span(spread)} {figure.unit} | {ratio} |")
     return "\n".join(lines)
 
@@ -83,7 +83,7 @@ def results(figures: Mapping[str, Figure], held: Sequence[Held], absent: Sequenc
         "ratios": {
             name: {who: asdict(spread) for who, spread in ratios(figure.rounds, BARE).items()}
             for name, figure in figures.items()
-            if BARE in figure.rounds[0]
+            if _comparable(figure)
         },
         "bars": [{**asdict(each.bar), "measured": asdict(each.measured), "met": each.met} for each in held],
     }
@@ -100,6 +100,10 @@ def machine() -> dict[str, Any]:
         "calibration_ms": round(calibration_ms(), 1),
         "versions": {name: metadata.version(name) for name in ("aiohttp", "uvloop", "jiter", "orjson")},
     }
+
+
+def _comparable(figure: Figure) -> bool:
+    return figure.proportional and BARE in figure.rounds[0]
 
 
 def _span(spread: Spread) -> str:

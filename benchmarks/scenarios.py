@@ -30,12 +30,16 @@ class Spoilt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure: per round, a number per contestant; `beside` holds what else was seen."""
+    """One measured figure: per round, a number per contestant; `beside` holds what else was seen.
+
+    `proportional` is False for differences, which may be near zero or below: their ratios mean nothing.
+    """
 
     title: str
     unit: str
     rounds: list[Round]
     beside: dict[str, Any] = field(default_factory=dict)
+    proportional: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ def latency(setting: Setting, programs: Mapping[str, Running]) -> Figure:
             for name, program in programs.items()
         }
         rounds.append(each)
-    return Figure("added median latency, 100 requests/s", "us", rounds)
+    return Figure("added median latency, 100 requests/s", "us", rounds, proportional=False)
 
 
 def _median_latency(setting: Setting, port: int) -> float:

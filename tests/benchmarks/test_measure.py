@@ -68,6 +68,11 @@ def test_the_table_names_every_contestant_and_its_ratio():
     assert f"| f | {RINGFENCE} | 100 [100-100] us | 0.50 [0.50-0.50] |" in text
 
 
+def test_a_difference_has_no_ratio_in_the_table():
+    figure = Figure("added", "us", [{BARE: -3.0, RINGFENCE: 7.0}], proportional=False)
+    assert f"| added | {RINGFENCE} | 7.00 [7.00-7.00] us | - |" in report.table({"latency": figure})
+
+
 def test_a_blocked_loop_is_seen_as_a_stall_of_its_own_making(tmp_path):
     program = tmp_path / "blocking.py"
     program.write_text(
