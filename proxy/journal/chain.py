@@ -5,6 +5,7 @@ What stands in memory here (size, frontier, last leaf) covers exactly what the s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,14 @@ class Standing:
     prev: str
     damaged_at: int | None = None
     damage: str = ""
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """Write a file and sync it, so that no power cut leaves half of it under its final name."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def verify_tail(file: LogFile, size: int, least: int) -> Standing:
@@ -122,7 +131,7 @@ class Chain:
         fresh = self._path.with_suffix(".checkpoint.new")
         # The log keeps the note itself; the copy beside it is a convenience and may be late.
         with suppress(OSError):
-            fresh.write_text(note, "utf-8")
+            _write_durably(fresh, note)
             fresh.replace(self._path.with_suffix(".checkpoint"))
         return note
 

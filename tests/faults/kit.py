@@ -158,9 +158,11 @@ def holds(stage: Stage, *, verify: bool = True) -> None:
 
 
 def verified(folder: Path) -> int:
-    """The exit code of the independent check of the log."""
+    """The exit code of the independent check of the log; what it says goes to the test's output."""
     words = [sys.executable, "-m", "proxy", "audit", "verify", "--config", "config.yaml"]
-    return subprocess.run(words, cwd=folder, capture_output=True, env=running._environment()).returncode
+    checked = subprocess.run(words, cwd=folder, capture_output=True, env=running._environment())
+    sys.stdout.write(checked.stdout.decode() + checked.stderr.decode())
+    return checked.returncode
 
 
 def needs(program: str) -> str:
