@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from proxy import wiring
+from proxy import logs, wiring
 from proxy.core.errors import JournalUnavailable, Mistake, Mistakes
 from proxy.shares import Shares, lay_out, shares_file
 from proxy.sources import Quarantine
@@ -30,14 +31,14 @@ async def test_a_start_leaves_a_log_that_says_what_is_in_force(tmp_path: Path) -
     assert kit.verified(tmp_path / "data") == 0
 
 
-async def test_what_is_loaded_is_counted_and_logged_with_file_and_line(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_what_is_loaded_is_counted_and_logged_with_file_and_line(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    logs.set_up(stream=stream)
     async with assembled(tmp_path) as stand:
         stand.write("policies/open.yaml", "policy: open\nbecuase: x\n")
         counted = stand.assembly.metrics.text().decode()
     assert 'ringfence_loads_total{result="refused",what="policies"} 1.0' in counted
-    said = "".join(capfd.readouterr())
+    said = stream.getvalue()
     assert "revision_active" in said
     assert "revision_refused" in said
     assert "open.yaml" in said
