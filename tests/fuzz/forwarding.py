@@ -60,12 +60,13 @@ def forward(raw: RawRequest) -> tuple[str, UpstreamRequest] | None:
     decision = now.decide(call, CALLER, AT)
     if not decision.allowed or decision.route is None:
         return None
-    after = None
-    if decision.rewrites:
-        match, edits = dialect.pin(match, call, decision.route.id)
-        raw = replace(raw, body=rewrite.apply(raw.body, (*decision.edits, *edits)))
+    after, ordered = None, decision
+    while ordered.rewrites:
+        assert ordered.route is not None
+        match, edits = dialect.pin(match, call, ordered.route.id)
+        raw = replace(raw, body=rewrite.apply(raw.body, (*ordered.edits, *edits)))
         call = dialect.read(raw, match, now.tables)
-        after = now.decide(call, CALLER, AT)
+        after = ordered = now.decide(call, CALLER, AT)
         if not after.allowed:
             return None
     approve(decision, after=after)
