@@ -147,6 +147,8 @@ class Uplink(asyncio.Protocol):
         self.transport = None
         self.deadline = math.inf
         self._reusable = False
+        # They know this object too, and the collector of such rings comes seldom.
+        self._parser = self._payload = None
         if self._state == _TO_CLOSE and exc is None:
             self._end()
         elif self._state not in (_IDLE, _DONE):

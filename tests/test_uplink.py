@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 
 import pytest
@@ -230,3 +231,23 @@ async def test_an_answer_before_the_body_was_taken_leaves_no_connection_to_use_a
     made.data_received(LENGTH)
     assert await whole(made) == b"hello"
     assert not made.rest()
+
+
+async def test_a_connection_that_broke_within_its_chunks_is_forgotten_without_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        await _break_within_chunks()
+        assert not [each for each in gc.get_objects() if isinstance(each, Uplink)]
+    finally:
+        gc.enable()
+
+
+async def _break_within_chunks() -> None:
+    made = Uplink(asyncio.get_running_loop())
+    made.connection_made(Wire())
+    begin(made)
+    made.data_received(CHUNKED + b"5\r\nhel")
+    made.connection_lost(ConnectionResetError())
+    with pytest.raises(UpstreamFailure):
+        await whole(made)
