@@ -230,13 +230,21 @@ class Revisions:
             self._take(self._attempt())
 
     async def watch(self, every: float) -> None:
-        """Look at the files again and again until cancelled; reading happens off the loop."""
+        """Look at the files again and again until cancelled."""
         while True:
             await asyncio.sleep(every)
-            stamp = await asyncio.to_thread(self._sources.stamp)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._take(await asyncio.to_thread(self._attempt))
+            await self.follow()
+
+    async def follow(self) -> None:
+        """Take over what has changed; reading happens off the loop."""
+        stamp = await asyncio.to_thread(self._sources.stamp)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        found = await asyncio.to_thread(self._attempt)
+        # A look in the meantime has taken over something newer; what was read before must not undo it.
+        if self._stamp is stamp:
+            self._take(found)
 
     def _attempt(self) -> Revision | tuple[Mistake, ...]:
         try:

@@ -194,7 +194,7 @@ class Worker:
         else:
             logger().warning("catalogue_kept", status=report.status or 0, **words)
         self._parts.metrics.loads.add("catalogue", "loaded" if report.replaced else "refused")
-        self._parts.revisions.look()
+        await self._parts.revisions.follow()
 
     async def _exchange_spend(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 from jiter import from_json
 
 from proxy.core.catalog import read_catalogue
-from proxy.core.errors import Mistakes
+from proxy.core.errors import Mistake, Mistakes
 from proxy.core.values import Call, Edit, Effect, PolicyId, Signal
 from proxy.keys import open_keys
 from proxy.revisions import Reload, Revision, Revisions
@@ -369,3 +370,27 @@ async def test_a_watch_takes_over_what_changes_and_outlives_what_is_broken(watch
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
+
+
+async def test_a_slow_reading_does_not_undo_what_was_taken_over_in_the_meantime(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, go_on = threading.Event(), threading.Event()
+    attempt = watched.revisions._attempt
+
+    def slow() -> Revision | tuple[Mistake, ...]:
+        found = attempt()
+        read.set()
+        go_on.wait()
+        return found
+
+    monkeypatch.setattr(watched.revisions, "_attempt", slow)
+    watched.write("policies/open.yaml", POLICIES["open"].replace("Nothing", "No word"))
+    following = asyncio.create_task(watched.revisions.follow())
+    await asyncio.to_thread(read.wait)
+    monkeypatch.setattr(watched.revisions, "_attempt", attempt)
+    route = watched.current.catalogue.routes[0].id
+    watched.revisions.quarantine(route)
+    go_on.set()
+    await following
+    assert watched.current.quarantined == {route}
