@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from proxy import logs
 
 if TYPE_CHECKING:
     from tests.running import Stage
@@ -16,6 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "covers(endpoint, mode, *promises, by=CLIENT): cells of docs/reference/coverage.md that it backs",
     )
+
+
+@pytest.fixture
+def log_lines() -> Iterator[io.StringIO]:
+    """What this test logs. The log keeps the stream that it was set up with, so a test brings its own."""
+    stream = io.StringIO()
+    logs.set_up(stream=stream)
+    yield stream
+    logs.set_up()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -156,8 +157,6 @@ async def test_files_that_cannot_be_taken_over_are_recorded_beside_the_revision_
     assert load["mistakes"] == len(stand.assembly.revisions.mistakes) > 1
 
 
-async def test_a_budget_that_is_nearly_used_up_is_said_once(
-    stand: Stand, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_budget_that_is_nearly_used_up_is_said_once(log_lines: io.StringIO, stand: Stand) -> None:
     assert [(await stand.ask(project="limited")).status for _ in range(3)] == [200, 200, 429]
-    assert "".join(capfd.readouterr()).count("spend_alert") == 1
+    assert log_lines.getvalue().count("spend_alert") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import logs, wiring
+from proxy import wiring
 from proxy.core.errors import JournalUnavailable, Mistake, Mistakes
 from proxy.shares import Shares, lay_out, shares_file
 from proxy.sources import Quarantine
@@ -31,14 +31,14 @@ async def test_a_start_leaves_a_log_that_says_what_is_in_force(tmp_path: Path) -
     assert kit.verified(tmp_path / "data") == 0
 
 
-async def test_what_is_loaded_is_counted_and_logged_with_file_and_line(tmp_path: Path) -> None:
-    stream = io.StringIO()
-    logs.set_up(stream=stream)
+async def test_what_is_loaded_is_counted_and_logged_with_file_and_line(
+    tmp_path: Path, log_lines: io.StringIO
+) -> None:
     async with assembled(tmp_path) as stand:
         stand.write("policies/open.yaml", "policy: open\nbecuase: x\n")
         counted = stand.assembly.metrics.text().decode()
     assert 'ringfence_loads_total{result="refused",what="policies"} 1.0' in counted
-    said = stream.getvalue()
+    said = log_lines.getvalue()
     assert "revision_active" in said
     assert "revision_refused" in said
     assert "open.yaml" in said
