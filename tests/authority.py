@@ -51,7 +51,9 @@ class Authority:
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, *, days: int
     ) -> x509.Certificate:
-        now = datetime.now(UTC)
+        """A certificate as strict verifiers want it (RFC 5280): with key identifiers, and a CA's key usage."""
+        now, ours = datetime.now(UTC), self._key.public_key()
+        is_authority = isinstance(extension, x509.BasicConstraints)
         builder = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -60,9 +62,26 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=10))
             .not_valid_after(now + timedelta(days=days))
-            .add_extension(extension, critical=False)
+            .add_extension(extension, critical=is_authority)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ours), critical=False)
+            .add_extension(_usage(signs_others=is_authority), critical=True)
         )
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _usage(*, signs_others: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_others,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_others,
+        crl_sign=signs_others,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _named(name: str) -> x509.Name:
