@@ -51,7 +51,7 @@ class Authority:
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, *, days: int
     ) -> x509.Certificate:
-        """A certificate as strict verifiers want it (RFC 5280): with key identifiers, and a CA's key usage."""
+        """A certificate as strict verifiers want it (RFC 5280): key identifiers, key usage."""
         now, ours = datetime.now(UTC), self._key.public_key()
         is_authority = isinstance(extension, x509.BasicConstraints)
         builder = (
