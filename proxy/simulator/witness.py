@@ -87,7 +87,7 @@ class Witness:
 
     def since(self, seq: int) -> tuple[Seen, ...]:
         """The requests kept whose number is greater than `seq`."""
-        return tuple(each for each in self._seen if each.seq > seq)
+        return tuple(each for each in self.seen if each.seq > seq)
 
     def clear(self) -> None:
         """Forget the requests kept; numbering goes on."""
