@@ -3,7 +3,7 @@
 #   make demo      play the story against a simulated gateway, then keep serving (ONCE=1: end by itself)
 #   make test      everything that CI runs
 #
-#   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10: as CI does)
+#   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10 for a short one)
 #   make overload  three times the capacity, then a verdict on goodput and audit log
 #   make fuzz      readers and sockets under mutated input for SECONDS=60 each; guided by coverage with the
 #                  fuzz extra
