@@ -64,13 +64,14 @@ async def _at_rest(stage: Broken) -> int:
 
 
 @pytest.mark.fault("F21")
-async def test_a_client_that_leaves_mid_stream_stops_the_gateway_at_once(stage: Broken) -> None:
+async def test_a_client_that_leaves_mid_stream_stops_the_gateway_within_a_second(stage: Broken) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
     writer.write(request(stage, stream=True, text="[[words:50]] [[pace:50]]"))
     await reader.readuntil(b"data:")
     left = time.monotonic_ns()
     writer.transport.abort()
-    assert await until(_gone(stage)) > left
+    gone = await until(_gone(stage))
+    assert gone - left < 1_000_000_000
     assert outcomes(stage)[-1]["end"] == "client_gone"
 
 
