@@ -4,9 +4,10 @@ from __future__ import annotations
 
 
 class Breaker:
-    """Closed, open for `pause` seconds after `threshold` failures in a row, then one probe.
+    """Closed; open for `pause` seconds after `threshold` failures in a row; then one probe per `pause`.
 
-    Times are monotonic seconds, passed in.
+    Times are monotonic seconds, passed in. A probe may take as long as a model does, so others do not
+    wait for its end.
     """
 
     def __init__(self, *, threshold: int, pause: float) -> None:
@@ -14,32 +15,32 @@ class Breaker:
         self._pause = pause
         self._failures = 0
         self._open_until = 0.0
-        self._probing = False
 
     def admits(self, now: float) -> bool:
-        """Whether a request may be sent now; while half open, only one at a time may."""
-        if self._failures < self._threshold:
+        """Whether a request may be sent now."""
+        if not self.is_open:
             return True
-        if now < self._open_until or self._probing:
+        if now < self._open_until:
             return False
-        self._probing = True
+        self._open_until = now + self._pause
         return True
 
     def succeeded(self) -> None:
         """The gateway answered: close."""
         self._failures = 0
-        self._probing = False
 
     def failed(self, now: float) -> None:
-        """The gateway did not answer: count, and open at the threshold."""
+        """The gateway did not answer: count, and open at the threshold.
+
+        What fails later was under way already, or is a probe; neither puts the next probe off.
+        """
         self._failures += 1
-        self._probing = False
-        if self._failures >= self._threshold:
+        if self._failures == self._threshold:
             self._open_until = now + self._pause
 
     def withdrawn(self) -> None:
-        """The request that was admitted was never sent."""
-        self._probing = False
+        """The request that was admitted was never sent, so another may take its place."""
+        self._open_until = 0.0
 
     @property
     def is_open(self) -> bool:

@@ -50,3 +50,21 @@ def test_a_probe_that_was_never_sent_leaves_room_for_another() -> None:
     assert breaker.admits(110)
     breaker.withdrawn()
     assert breaker.admits(110)
+
+
+def test_a_probe_that_takes_long_keeps_nobody_out_for_longer_than_a_pause() -> None:
+    breaker = tripped()
+    assert breaker.admits(110)
+    assert not breaker.admits(119)
+    assert breaker.admits(120)
+    assert not breaker.admits(121)
+    breaker.succeeded()
+    assert breaker.admits(121)
+    assert not breaker.is_open
+
+
+def test_requests_that_were_under_way_when_it_opened_do_not_put_the_probe_off() -> None:
+    breaker = tripped()
+    for second in range(101, 110):
+        breaker.failed(second)
+    assert breaker.admits(110)
