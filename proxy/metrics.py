@@ -242,10 +242,11 @@ class _Families(Collector):
 
     def _histogram(self, histogram: Histogram) -> Metric:
         family = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
-        totals: dict[str, tuple[list[int], float]] = {}
+        nothing = [0] * (len(histogram.bounds) + 1), 0.0
+        totals: dict[str, tuple[list[int], float]] = {} if histogram.labels else {"": nothing}
         for snapshot in self._snapshots:
             for words, seen in snapshot["histograms"].get(histogram.name, {}).items():
-                counts, total = totals.get(words, ([0] * (len(histogram.bounds) + 1), 0.0))
+                counts, total = totals.get(words, nothing)
                 added = [one + other for one, other in zip(counts, seen["counts"], strict=True)]
                 totals[words] = (added, total + seen["sum"])
         for words, (counts, total) in totals.items():

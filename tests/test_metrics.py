@@ -52,6 +52,13 @@ def test_the_wrong_number_of_words_is_an_error() -> None:
         Metrics().rejects.add("unknown_key", "more")
 
 
+def test_a_duration_without_labels_is_there_before_it_is_first_seen() -> None:
+    """A rate over a series that appears with its first event misses that event."""
+    found = samples(Metrics().text())
+    assert found["ringfence_append_seconds_count{}"] == found["ringfence_append_seconds_sum{}"] == 0
+    assert found["ringfence_loop_stall_seconds_bucket{le=+Inf}"] == 0
+
+
 def test_a_duration_falls_into_its_bucket_and_all_above() -> None:
     metrics = Metrics()
     for seconds in (0.00005, 0.001, 0.003, 99.0):
