@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp.http import RawResponseMessage
@@ -19,7 +20,7 @@ from proxy.core.decide import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Headers, Receipt, UpstreamRequest
 from proxy.spellings import is_local_name
-from proxy.uplink import Uplink
+from proxy.uplink import Take, Uplink
 
 _POOL_IDLE_SECONDS = 15.0
 _LONGEST_SWEEP = 1.0
@@ -76,6 +77,14 @@ class UpstreamReply:
         if not chunk:
             self.close()
         return chunk
+
+    async def pour(self, take: Take, drained: Callable[[], Awaitable[None]]) -> None:
+        """Give every chunk to `take` as it comes, to the end of the body; as `Uplink.pour`."""
+        if self._uplink is not None:
+            try:
+                await self._uplink.pour(take, drained)
+            finally:
+                self.close()
 
     def close(self) -> None:
         """Let go of the connection; one with unread bytes is cut, so that the gateway stops at once."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.core.errors import UpstreamFailure
 from proxy.core.scrub import Scrubber
 from proxy.core.tap import EventTap, Tap
 from proxy.core.values import Usage
 from proxy.gateway import UpstreamReply
+from proxy.uplink import Take
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Ending:
 
 
 class Relay:
-    """An upstream answer and what has to be learnt from it. Read it to the end or abandon it."""
+    """An upstream answer and what has to be learnt from it. Pour it to the end or abandon it."""
 
     __slots__ = ("_bytes", "_on_end", "_reply", "_scrubber", "_tap", "headers", "status")
 
@@ -45,34 +47,39 @@ class Relay:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the answer is there, so that reading it does not wait."""
+        """Whether all of the answer is there, so that pouring it does not wait."""
         return self._reply.whole
 
-    async def read(self) -> bytes:
-        """The next bytes for the client, b"" at the end; `UpstreamFailure` when the gateway broke off."""
+    async def pour(self, take: Take, drained: Callable[[], Awaitable[None]]) -> None:
+        """Give each chunk for the client to `take` as it comes, to the end; as `Uplink.pour`.
+
+        `UpstreamFailure` when the gateway broke off. What `take` raises is raised; then abandon the relay.
+        """
         try:
-            return await self._read()
+            await self._reply.pour(partial(self._pass, take), drained)
+            last = self._finish()
         except UpstreamFailure as failure:
             self._end("timeout" if failure.code == "upstream_timeout" else "upstream_reset")
+            raise
+        except ConnectionError:
+            # The client's end, not the gateway's: whoever writes to it knows why it is gone.
             raise
         except Exception:
             self.abandon("proxy_fault")
             raise
+        if last:
+            take(last)
+
+    def _pass(self, take: Take, chunk: bytes) -> bool:
+        self._bytes += len(chunk)
+        self._tap.feed(chunk)
+        passed = self._scrubber.feed(chunk)
+        return take(passed) if passed else True
 
     def abandon(self, end: str) -> None:
         """Nobody reads on: stop the gateway at once, and say why with a word of the outcome record."""
         self._end(end)
         self._reply.close()
-
-    async def _read(self) -> bytes:
-        while True:
-            chunk = await self._reply.read()
-            if not chunk:
-                return self._finish()
-            self._bytes += len(chunk)
-            self._tap.feed(chunk)
-            if passed := self._scrubber.feed(chunk):
-                return passed
 
     def _finish(self) -> bytes:
         """The end, and what was held back until now.

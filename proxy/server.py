@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
-from typing import Any, NoReturn, Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
@@ -15,13 +15,15 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from typing_extensions import override
 
 from proxy.bodies import BodyBudget, Share, Turned
+from proxy.connection import Connection
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import RawRequest, Reply
 from proxy.peers import Network, Peers
 from proxy.pipeline import Pipeline
+from proxy.plain import cut
 from proxy.relay import Relay
-from proxy.shedding import Crowd, refusal_to, shed
-from proxy.written import SERVER_NAME, Writing
+from proxy.shedding import Crowd, refusal_to
+from proxy.written import Asking, Client, Writing, Written, closing_response, response, whole_answer
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -39,109 +41,6 @@ class ListenSettings(Protocol):
     max_waiting: int
     hosts: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
-
-
-class Connection(RequestHandler):
-    """aiohttp's server protocol with answers and log lines of our own.
-
-    The stock error page and error log quote the bytes that could not be parsed, keys included.
-    """
-
-    __slots__ = ("_begun", "_between", "_closed", "_entering", "_front", "_over")
-
-    def __init__(self, manager: Front, closed: Callable[[], None] | None = None, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._front = manager
-        self._begun = False
-        self._between = True
-        self._entering = False
-        self._over = False
-        self._closed = closed
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        """Pass bytes on, and note whether they began a head without ending it."""
-        parsed = self._request_count
-        waiting = parsed == 0 or self._waiter is not None
-        over = self._between and not self._request_in_progress and self._front.full()
-        if over and not self._begun and self._shed(data):
-            return
-        super().data_received(data)
-        self._begun = waiting and self._request_count == parsed
-        if self._request_count > parsed:
-            self._between = False
-            self._over = over
-            if not over and not self._entering:
-                self._entering = True
-                self._front.entering += 1
-
-    def entered(self) -> bool:
-        """The request that came is in the front's hands, or its connection is gone; True when it is one
-        too many."""
-        if self._entering:
-            self._entering = False
-            self._front.entering -= 1
-        over, self._over = self._over, False
-        return over
-
-    def answered(self, request: web.BaseRequest) -> None:
-        """The front is done; what comes next begins a request, unless more of the body does."""
-        self._between = request.content.is_eof() and not self._messages
-
-    def _shed(self, data: bytes) -> bool:
-        """Refuse a request that came whole, and keep the connection; False when that cannot be done."""
-        ending = self._close or self._force_close or self._front.draining
-        if self.transport is None or ending or self._paused:
-            return False
-        refusal = shed(data)
-        if refusal is None:
-            return False
-        self.transport.write(refusal)
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._front.pipeline.shed()
-        return True
-
-    @override
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Count a head that never ended, whoever gave up on it; tell who handed the connection over."""
-        if self._begun:
-            self._begun = False
-            self._front.pipeline.unfinished("bad_request", peer=_address(self.peername))
-        self.entered()
-        super().connection_lost(exc)
-        closed, self._closed = self._closed, None
-        if closed is not None:
-            closed()
-
-    @override
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer a head that cannot be parsed, or a fault of ours, without quoting anything."""
-        del message
-        reply = self._front.pipeline.unparsable() if status == 400 else self._front.pipeline.fault(exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun")
-        return _closing(reply)
-
-    @override
-    def log_exception(self, *args: Any, **kwargs: Any) -> None:
-        """Count the fault by the kind of its exception; its text may quote the request."""
-        del args
-        self._front.pipeline.fault(kwargs.get("exc_info"))
-
-    def close_if_idle(self) -> None:
-        """Close unless a request is being answered; a body that is still coming has to be let in.
-
-        aiohttp's `close()` ends the task that reads and leaves the connection open: what a client sends
-        then is never answered.
-        """
-        if not self._request_in_progress and not self._messages:
-            self.force_close()
 
 
 class Front(web.Server):
@@ -174,11 +73,11 @@ class Front(web.Server):
     @override
     def __call__(self) -> RequestHandler:
         """One protocol object per accepted connection."""
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, self, loop=self._loop, **self._kwargs)
 
     def with_end(self, closed: Callable[[], None]) -> RequestHandler:
         """A protocol object for a connection whose end somebody else counts."""
-        return Connection(self, closed, loop=self._loop, **self._kwargs)
+        return Connection(self, self, closed, loop=self._loop, **self._kwargs)
 
     def full(self) -> bool:
         """Whether as many requests wait for the processor as may."""
@@ -191,39 +90,96 @@ class Front(web.Server):
                 connection.close_if_idle()
 
     async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.busy += 1
-        self.rest.clear()
         connection = cast("Connection", request.protocol)
-        over = connection.entered()
+        over = self._enter(connection)
         try:
             return self._say_full(request) if over else await self._answer(request)
         finally:
             connection.answered(request)
-            self.busy -= 1
-            if not self.busy:
-                self.rest.set()
+            self._leave()
+
+    def _enter(self, connection: Connection) -> bool:
+        """Count one more request under way; True when it is one too many."""
+        self.busy += 1
+        self.rest.clear()
+        return connection.entered()
+
+    def _leave(self) -> None:
+        self.busy -= 1
+        if not self.busy:
+            self.rest.set()
+
+    # -- the short way ---------------------------------------------------------------------------
+
+    def read_plain(self, data: bytes, remote: str) -> RawRequest | None:
+        """The request that `data` is, when nothing speaks against it; None sends it the long way."""
+        settings = self._settings
+        plain = cut(data, longest_head=settings.max_header_bytes, most_fields=settings.max_headers)
+        if plain is None or len(plain.body) > settings.max_body_bytes:
+            return None
+        if self._hosts and plain.names[b"host"].decode("ascii") not in self._hosts:
+            return None
+        if len(self._connections) > settings.max_connections or self.pipeline.overload():
+            return None
+        path, _, query = plain.target.partition("?")
+        return RawRequest("POST", path, query, plain.fields, plain.body, self._peers.of(remote, plain.fields))
+
+    async def answer_plain(self, connection: Connection, raw: RawRequest) -> bool:
+        """Answer a request that took the short way; whether the connection may carry another one."""
+        self._enter(connection)
+        try:
+            return await self._answer_plain(connection, raw)
+        except (UpstreamFailure, ConnectionError):
+            return False
+        except Exception as error:
+            reply = self.pipeline.fault(error)
+            if not connection.written:
+                connection.write(whole_answer(reply, keep_alive=False))
+            return False
+        finally:
+            self._leave()
+
+    async def _answer_plain(self, connection: Connection, raw: RawRequest) -> bool:
+        share = Share(self.budget)
+        try:
+            share.grow(len(raw.body))
+            answer = await self.pipeline.serve(raw)
+        except Turned as turning:
+            answer = await self.pipeline.turn_away(raw, turning.code)
+        finally:
+            share.release()
+        if not isinstance(answer, Reply):
+            return await self._relay(connection, answer)
+        connection.write(whole_answer(answer, keep_alive=not self.draining))
+        return not self.draining
+
+    # -- the long way ----------------------------------------------------------------------------
 
     def _say_full(self, request: web.BaseRequest) -> web.StreamResponse:
         self.pipeline.shed()
-        return _closing(refusal_to(_head(request, self._peers)))
+        return closing_response(refusal_to(_head(request, self._peers)))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = _head(request, self._peers)
         turned = self._turn_away(request)
         if turned is not None:
-            return _closing(await self.pipeline.turn_away(raw, turned))
+            return closing_response(await self.pipeline.turn_away(raw, turned))
         share = Share(self.budget)
         try:
             if request.can_read_body:
                 raw = await self._with_body(request, raw, share)
             answer = await self.pipeline.serve(raw)
         except Turned as turning:
-            return _closing(await self.pipeline.turn_away(raw, turning.code))
+            return closing_response(await self.pipeline.turn_away(raw, turning.code))
         finally:
             share.release()
         if isinstance(answer, Reply):
             return self._whole(replace(answer, body=b"") if raw.method == "HEAD" else answer)
-        return await self._relay(request, answer)
+        try:
+            keep_alive = await self._relay(Asking(request), answer)
+        except UpstreamFailure:
+            _cut(request)
+        return cast("web.StreamResponse", Written(keep_alive=keep_alive))
 
     def _turn_away(self, request: web.BaseRequest) -> str | None:
         """A reason to refuse that the head alone gives, before the body is read."""
@@ -284,41 +240,24 @@ class Front(web.Server):
         body.truncate(size)
         return body.getvalue()
 
-    async def _relay(self, request: web.BaseRequest, relay: Relay) -> web.StreamResponse:
-        """Write each chunk as it comes; an upstream that breaks off breaks the client's answer off too."""
+    async def _relay(self, client: Client, relay: Relay) -> bool:
+        """Write each chunk as it comes; whether the connection may carry another answer."""
         try:
-            written = await Writing(request, relay).run(closing=self.draining)
+            return await Writing(client, relay).run(closing=self.draining)
         except UpstreamFailure:
-            _cut(request)
+            raise
         except BaseException:
             relay.abandon("shutdown" if self.cutting else "client_gone")
             raise
-        return cast("web.StreamResponse", written)
 
     def _whole(self, reply: Reply) -> web.StreamResponse:
-        return _closing(reply) if self.draining else _response(reply)
-
-
-def _address(peername: object) -> str:
-    return str(peername[0]) if isinstance(peername, tuple) and peername else ""
+        return closing_response(reply) if self.draining else response(reply)
 
 
 def _head(request: web.BaseRequest, peers: Peers) -> RawRequest:
     path, _, query = request.raw_path.partition("?")
     peer = peers.of(request.remote or "", request.raw_headers)
     return RawRequest(request.method, path, query, request.raw_headers, b"", peer)
-
-
-def _response(reply: Reply) -> web.Response:
-    answer = web.Response(status=reply.status, body=reply.body, headers=list(reply.headers))
-    answer.headers["Server"] = SERVER_NAME
-    return answer
-
-
-def _closing(reply: Reply) -> web.Response:
-    answer = _response(reply)
-    answer.force_close()
-    return answer
 
 
 def _cut(request: web.BaseRequest) -> NoReturn:

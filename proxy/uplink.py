@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiohttp import hdrs
@@ -30,11 +31,14 @@ _END = b"\r\n\r\n"
 _UNSOUND = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
 _BODILESS = frozenset({204, 304})
 
+Take = Callable[[bytes], bool]
+"""What chunks are given to; it says whether there is room for more."""
+
 _IDLE, _HEAD, _LENGTH, _CHUNKS, _TO_CLOSE, _DONE = range(6)
 
 
 class Uplink(asyncio.Protocol):
-    """Carries one exchange at a time: `send`, then `head`, then `read` until it gives b"".
+    """Carries one exchange at a time: `send`, then `head`, then `read` until it gives b"", or `pour`.
 
     `deadline` is the loop time at which silence becomes a time-out; infinite while nothing is owed.
     `ends_by_closing` tells that only a closed connection ends the body: a cut looks like an end.
@@ -42,8 +46,8 @@ class Uplink(asyncio.Protocol):
 
     __slots__ = (
         "_between", "_bodiless", "_body", "_chunks", "_failure", "_full", "_interim", "_left", "_loop",
-        "_message", "_parser", "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_unread",
-        "_waiter", "_written", "deadline", "ends_by_closing", "transport",
+        "_message", "_parser", "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_take",
+        "_trouble", "_unread", "_waiter", "_written", "deadline", "ends_by_closing", "transport",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,6 +62,8 @@ class Uplink(asyncio.Protocol):
         self._full = False
         self._failure = ""
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Take | None = None
+        self._trouble: Exception | None = None
         self._chunks: list[bytes] = []
         self._unread = 0
         self._paused = False
@@ -101,6 +107,40 @@ class Uplink(asyncio.Protocol):
             if self._state == _DONE:
                 return b""
             await self._change()
+        return self._unread_chunks()
+
+    async def pour(self, take: Take, drained: Callable[[], Awaitable[None]]) -> None:
+        """Give each chunk to `take` at the moment it comes, and return at the end of the body.
+
+        What `take` raises is raised here, and `UpstreamFailure` as by `read`. When `take` says that there
+        is no room, nothing more is given to it before `drained` returns.
+        """
+        room = True
+        while True:
+            if not room:
+                await drained()
+                room = True
+            elif self._chunks:
+                room = take(self._unread_chunks())
+            elif self._state == _DONE:
+                return
+            else:
+                room = await self._flow(take)
+
+    async def _flow(self, take: Take) -> bool:
+        """Let chunks go from the socket to `take`, no turn of the loop for each; False when it is full."""
+        self._take = take
+        try:
+            await self._change()
+            room = self._take is not None
+        finally:
+            self._take = None
+        if trouble := self._trouble:
+            self._trouble = None
+            raise trouble
+        return room
+
+    def _unread_chunks(self) -> bytes:
         whole = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._unread = 0
@@ -293,12 +333,25 @@ class Uplink(asyncio.Protocol):
             self._end()
 
     def _add(self, content: bytes) -> None:
+        if self._take is not None:
+            self._pass(self._take, content)
+            return
         self._chunks.append(content)
         self._unread += len(content)
         if self._unread > _MOST_UNREAD and not self._paused and self.transport is not None:
             self._paused, self.deadline = True, math.inf
             self.transport.pause_reading()
         self._wake()
+
+    def _pass(self, take: Take, content: bytes) -> None:
+        """Give a chunk away; an error there belongs to whoever waits, not to the event loop."""
+        try:
+            room = take(content)
+        except Exception as error:
+            self._trouble, room = error, False
+        if not room:
+            self._take = None
+            self._wake()
 
     def _resume(self) -> None:
         self._paused = False

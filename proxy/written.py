@@ -7,18 +7,66 @@ count of, aiohttp's server asks of any answer by three names; `Written` has them
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Protocol
 
 from aiohttp import web
 
 from proxy.core.errors import UpstreamFailure
+from proxy.core.values import Reply
 from proxy.relay import Relay
 
 SERVER_NAME = "ringfence"
 _BODILESS = frozenset({204, 304})
 _LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Client(Protocol):
+    """Whoever an answer is written to, for the time of one answer."""
+
+    method: str
+    keeps_alive: bool
+
+    @property
+    def writing_paused(self) -> bool: ...
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the connection; ConnectionError when the client has left."""
+
+    async def drain(self) -> None:
+        """Wait while the client does not take what was written."""
+
+
+class Asking:
+    """The client of a request that aiohttp has parsed."""
+
+    __slots__ = ("_request", "keeps_alive", "method")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.method = request.method
+        self.keeps_alive = request.keep_alive
+
+    @property
+    def writing_paused(self) -> bool:
+        """Whether the client takes less than is written."""
+        return self._request.protocol.writing_paused
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the connection; ConnectionError when the client has left."""
+        request = self._request
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has left")
+        request.writer.output_size += len(data)
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait while the client does not take what was written."""
+        await self._request.writer.drain()
 
 
 class Written:
@@ -39,77 +87,99 @@ class Written:
 class Writing:
     """One relayed answer on its way out."""
 
-    __slots__ = ("_chunked", "_relay", "_request", "_silent")
+    __slots__ = ("_chunked", "_client", "_relay", "_silent")
 
-    def __init__(self, request: web.BaseRequest, relay: Relay) -> None:
-        self._request = request
+    def __init__(self, client: Client, relay: Relay) -> None:
+        self._client = client
         self._relay = relay
-        self._silent = relay.status in _BODILESS or request.method == "HEAD"
+        self._silent = relay.status in _BODILESS or client.method == "HEAD"
         counted = any(name.lower() == "content-length" for name, _ in relay.headers)
         self._chunked = not self._silent and not counted
 
-    async def run(self, *, closing: bool) -> Written:
-        """Write the answer to its end; `closing` tells the client that the connection ends with it.
+    async def run(self, *, closing: bool) -> bool:
+        """Write the answer to its end; whether the connection may carry another one.
 
-        `UpstreamFailure` when the gateway broke off; what there was of the answer has been written then.
+        `closing` tells the client that it may not. `UpstreamFailure` when the gateway broke off; what there
+        was of the answer has been written then.
         """
-        keep_alive = self._request.keep_alive and not closing
-        head = self._head(keep_alive=keep_alive)
+        client = self._client
+        keep_alive = client.keeps_alive and not closing
+        head = answer_head(
+            self._relay.status, self._relay.headers, chunked=self._chunked, keep_alive=keep_alive
+        )
         if self._relay.whole:
             await self._all_at_once(head)
         else:
-            await self._write(head)
-            await self._as_it_comes()
-        return Written(keep_alive=keep_alive)
+            client.write(head)
+            await self._relay.pour(self._take, client.drain)
+            if self._chunked:
+                client.write(_LAST_CHUNK)
+        if client.writing_paused:
+            await client.drain()
+        return keep_alive
 
     async def _all_at_once(self, head: bytes) -> None:
         parts = [head]
+
+        def take(content: bytes) -> bool:
+            parts.append(self._framed(content))
+            return True
+
         try:
-            while content := await self._relay.read():
-                parts.append(self._framed(content))
+            await self._relay.pour(take, self._client.drain)
         except UpstreamFailure:
-            await self._write(b"".join(parts))
+            self._client.write(b"".join(parts))
             raise
         if self._chunked:
             parts.append(_LAST_CHUNK)
-        await self._write(b"".join(parts))
+        self._client.write(b"".join(parts))
 
-    async def _as_it_comes(self) -> None:
-        while content := await self._relay.read():
-            await self._write(self._framed(content))
-        if self._chunked:
-            await self._write(_LAST_CHUNK)
+    def _take(self, content: bytes) -> bool:
+        """Write a chunk as it comes; whether the client takes more."""
+        self._client.write(self._framed(content))
+        return not self._client.writing_paused
 
     def _framed(self, content: bytes) -> bytes:
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(content), content)
         return b"" if self._silent else content
 
-    def _head(self, *, keep_alive: bool) -> bytes:
-        relay = self._relay
-        lines = [_status_line(relay.status)]
-        lines += [f"{name}: {value}" for name, value in relay.headers]
-        lines.append(f"Server: {SERVER_NAME}")
-        lines.append(_date(int(time.time())))
-        if self._chunked:
-            lines.append("Transfer-Encoding: chunked")
-        if not keep_alive:
-            lines.append("Connection: close")
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
-            raise ValueError("a header would split the head")
-        return text.encode("latin-1") + b"\r\n\r\n"
 
-    async def _write(self, data: bytes) -> None:
-        """Hand bytes to the connection; wait while the client does not take them."""
-        request = self._request
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has left")
-        request.writer.output_size += len(data)
-        transport.write(data)
-        if request.protocol.writing_paused:
-            await request.writer.drain()
+def answer_head(
+    status: int, headers: Iterable[tuple[str, str]], *, chunked: bool = False, keep_alive: bool = True
+) -> bytes:
+    """The head of an answer, with who answers and when."""
+    lines = [_status_line(status)]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines.append(_common(int(time.time())))
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    if not keep_alive:
+        lines.append("Connection: close")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        raise ValueError("a header would split the head")
+    return text.encode("latin-1") + b"\r\n\r\n"
+
+
+def whole_answer(reply: Reply, *, keep_alive: bool) -> bytes:
+    """A reply of the proxy's own as bytes."""
+    fields = (*reply.headers, ("Content-Length", str(len(reply.body))))
+    return answer_head(reply.status, fields, keep_alive=keep_alive) + reply.body
+
+
+def response(reply: Reply) -> web.Response:
+    """A reply of the proxy's own for aiohttp's server to write."""
+    answer = web.Response(status=reply.status, body=reply.body, headers=list(reply.headers))
+    answer.headers["Server"] = SERVER_NAME
+    return answer
+
+
+def closing_response(reply: Reply) -> web.Response:
+    """The same, and the connection ends with it."""
+    answer = response(reply)
+    answer.force_close()
+    return answer
 
 
 @lru_cache(maxsize=64)
@@ -121,5 +191,5 @@ def _status_line(status: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return f"Date: {formatdate(second, usegmt=True)}"
+def _common(second: int) -> str:
+    return f"Server: {SERVER_NAME}\r\nDate: {formatdate(second, usegmt=True)}"

@@ -22,6 +22,7 @@ from proxy.relay import Relay
 from proxy.simulator import Options, Seen, Simulator
 from proxy.wiring import Assembly, assemble
 from tests.journal import kit
+from tests.poured import into
 from tests.running import POLICIES, UPSTREAM_KEY, _adopt, _write
 
 CHAT = "/v1/chat/completions"
@@ -95,13 +96,12 @@ class Stand:
         headers = {name.lower(): value for name, value in answer.headers}
         if not isinstance(answer, Relay):
             return Answer(answer.status, headers, answer.body, relayed=False)
-        body = bytearray()
+        parts: list[bytes] = []
         try:
-            while chunk := await answer.read():
-                body += chunk
+            await into(parts, answer)
         except UpstreamFailure:
-            return Answer(answer.status, headers, bytes(body), relayed=True, broken=True)
-        return Answer(answer.status, headers, bytes(body), relayed=True)
+            return Answer(answer.status, headers, b"".join(parts), relayed=True, broken=True)
+        return Answer(answer.status, headers, b"".join(parts), relayed=True)
 
     # -- what was written ------------------------------------------------------------------------
 

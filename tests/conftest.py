@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from proxy import logs
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A busy machine is slow at everything; how long a test takes is no fault of what it tests.
+    unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("unhurried", unhurried)
+    settings.load_profile("unhurried")
     config.addinivalue_line(
         "markers",
         "covers(endpoint, mode, *promises, by=CLIENT): cells of docs/reference/coverage.md that it backs",

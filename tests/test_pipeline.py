@@ -17,6 +17,7 @@ from proxy.simulator import Fault
 from proxy.stores.base import StoreFault
 from tests.assembled import ATLAS, TRAINS, Stand, assembled, chat
 from tests.journal import kit
+from tests.poured import poured
 
 ANSWER = {"model": "atlas-1", "input": "hello"}
 """A pool, and an answer that is kept unless it is asked not to be: two rewrites under `mission`."""
@@ -270,8 +271,7 @@ STREAM = chat(stream=True, text="[[lockstep:s]][[words:3]]")
 async def _read_on(stand: Stand, relay: Relay) -> None:
     for event in range(1, 20):
         await stand.simulator.lockstep.confirm(event, "s")
-    while await relay.read():
-        pass
+    await poured(relay)
 
 
 async def test_a_stream_takes_its_place_until_it_ends_or_its_client_leaves(stand: Stand) -> None:

@@ -15,6 +15,7 @@ from proxy.core.tap import OPENAI_CHAT, Tap, body_tap, event_tap
 from proxy.core.values import Usage
 from proxy.gateway import UpstreamReply
 from proxy.relay import Ending, Relay
+from tests.poured import first_of, poured
 from tests.scripted import CLOSE, HOLD, RESET, Scripted, Step, scripted
 from tests.test_gateway import client, send
 
@@ -44,10 +45,7 @@ class Told:
     endings: list[Ending] = field(default_factory=list)
 
     async def whole(self) -> bytes:
-        chunks = []
-        while chunk := await self.relay.read():
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return await poured(self.relay)
 
 
 @asynccontextmanager
@@ -73,7 +71,7 @@ async def test_an_answer_comes_back_byte_for_byte_and_its_usage_is_told() -> Non
 async def test_reading_on_after_the_end_tells_nothing_more() -> None:
     async with relayed([sized(BODY)]) as told:
         await told.whole()
-        assert await told.relay.read() == b""
+        assert await told.whole() == b""
         told.relay.abandon("client_gone")
         assert [ending.end for ending in told.endings] == ["complete"]
 
@@ -104,7 +102,7 @@ async def test_a_gateway_that_falls_silent_is_a_timeout() -> None:
 
 async def test_an_abandoned_answer_stops_the_gateway_at_once() -> None:
     async with relayed([chunked(EVENT, end=False), HOLD]) as told:
-        assert await told.relay.read() == EVENT
+        assert await first_of(told.relay) == EVENT
         told.relay.abandon("client_gone")
         await told.upstream.gone.wait()
         assert told.endings == [Ending("client_gone", len(EVENT), Usage())]
@@ -168,6 +166,5 @@ async def test_a_report_that_fails_is_not_made_twice() -> None:
     async with scripted([sized(BODY)]) as upstream, client(upstream.url) as gateway:
         relay = Relay(await send(gateway), (), tap=body_tap(), scrubber=Scrubber(b""), on_end=report)
         with pytest.raises(RuntimeError):
-            while await relay.read():
-                pass
+            await poured(relay)
         assert asked == ["complete"]

@@ -15,7 +15,7 @@ from proxy.core.errors import UpstreamFailure
 from proxy.core.scrub import Scrubber
 from proxy.core.tap import body_tap
 from proxy.relay import Relay
-from proxy.written import Writing
+from proxy.written import Asking, Writing, Written
 from tests.scripted import CLOSE, HOLD, NEXT, Step, scripted
 from tests.test_gateway import client, send
 from tests.test_relay import chunked, sized
@@ -45,12 +45,12 @@ async def serving(script: Sequence[Step], fields: Fields, *, closing: bool = Fal
             reply = await send(gateway)
             relay = Relay(reply, fields, tap=body_tap(), scrubber=Scrubber(b"op-key"), on_end=lambda _: None)
             try:
-                written = await Writing(request, relay).run(closing=closing)
+                kept = await Writing(Asking(request), relay).run(closing=closing)
             except UpstreamFailure:
                 assert request.transport is not None
                 request.transport.close()
                 raise ConnectionResetError from None
-            return cast("web.StreamResponse", written)
+            return cast("web.StreamResponse", Written(keep_alive=kept))
 
         server = await asyncio.get_running_loop().create_server(web.Server(answer), "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

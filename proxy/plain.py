@@ -1,0 +1,60 @@
+"""requests that came whole and whose bytes can be cut in one way only, read without a parser
+
+Stricter than RFC 9112: POST and HTTP/1.1 spelled exactly, visible ASCII, no field twice, nothing folded, a
+plain length. Whatever is not of this form takes the long way, through aiohttp's parser, which reads what is
+of this form alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# No bare CR or LF, no space before a colon, nothing beyond ASCII; in the target, what our endpoints take.
+_HEAD = re.compile(
+    rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
+)
+_LENGTH = re.compile(rb"[1-9][0-9]{0,8}")
+_NEVER = (b"transfer-encoding", b"expect", b"upgrade")
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Plain:
+    """A request in its parts; `names` has each field's value by its name in lower case."""
+
+    target: str
+    fields: Fields
+    names: dict[bytes, bytes]
+    body: bytes
+
+
+def cut(data: bytes, *, longest_head: int, most_fields: int) -> Plain | None:
+    """The one request that `data` is from its first to its last byte, or None for anything else.
+
+    The connection can carry another request after it. Sizes are bytes.
+    """
+    found = _HEAD.match(data)
+    if found is None or found.end() > longest_head or b" \r\n" in found[2] or b"\t\r\n" in found[2]:
+        return None
+    lines = found[2].split(b"\r\n")
+    # The last field ends the block, so what follows it is empty.
+    del lines[-1]
+    parted = [line.partition(b":") for line in lines]
+    fields = tuple([(name, value.lstrip(b" \t")) for name, _, value in parted])
+    names = {name.lower(): value for name, value in fields}
+    body = data[found.end() :]
+    if len(names) != len(fields) or len(fields) > most_fields or not _framed(names, len(body)):
+        return None
+    return Plain(found[1].decode("ascii"), fields, names, body)
+
+
+def _framed(names: dict[bytes, bytes], size: int) -> bool:
+    """Whether a length alone tells the body, a host is named, and the connection lives on."""
+    length = names.get(b"content-length", b"")
+    if not _LENGTH.fullmatch(length) or int(length) != size:
+        return False
+    if b"host" not in names or any(name in names for name in _NEVER):
+        return False
+    return names.get(b"connection", b"keep-alive").lower() == b"keep-alive"
