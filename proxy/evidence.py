@@ -18,9 +18,9 @@ from proxy.visit import Visit
 NO_USAGE = Usage()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
-    """What came back, as far as it is known when an attempt ends."""
+    """What came back, as far as it is known; filled in until the attempt ends."""
 
     end: str
     status: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 from proxy.breaker import Breaker
 from proxy.core.confirm import Verdict, confirm
@@ -16,16 +17,17 @@ from proxy.core.errors import UpstreamFailure
 from proxy.core.explain import plain_refusal
 from proxy.core.scrub import Scrubber
 from proxy.core.tap import Tap, body_tap, microusd
-from proxy.core.values import Receipt, Refusal, Reply, RouteId, UpstreamRequest
+from proxy.core.values import Headers, PolicyRef, Receipt, Refusal, Reply, RouteId, UpstreamRequest, Usage
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply
 from proxy.metrics import NONE, Metrics, status_class
 from proxy.relay import Ending, Relay
 from proxy.visit import Visit
 
-POLICY_HEADER = "x-ringfence-policy"
-ROUTE_HEADER = "x-ringfence-route"
-REWRITES_HEADER = "x-ringfence-rewrites"
+POLICY_HEADER = b"x-ringfence-policy"
+ROUTE_HEADER = b"x-ringfence-route"
+REWRITES_HEADER = b"x-ringfence-rewrites"
+_DECISION_HEADER = DECISION_HEADER.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,104 +60,96 @@ class Forward:
         self, visit: Visit, approval: Approval, receipt: Receipt, request: UpstreamRequest
     ) -> Reply | Relay:
         """Forward one request; every way out of here writes exactly one outcome."""
+        key = self._key(visit)
+        visit.sent_at = time.monotonic()
         try:
-            reply = await self._send(visit, approval, receipt, request)  # (7)
-            return self._relay(visit, reply, approval)
+            reply = await self._upstream.gateway.send(approval, receipt, request, key=key)  # (7)
+            self._upstream.breaker.succeeded()
+            visit.first_byte = time.monotonic()
+            return self._relay(visit, reply, approval, key)
         except UpstreamFailure as failure:
+            self._note(failure)
             return self._refuse(visit, plain_refusal(failure.code), Served(_end(failure)))
         except Exception as error:
+            self._withdraw_unless_answered(visit)
             self._evidence.fault(error)
             return self._refuse(visit, plain_refusal("proxy_fault"), Served("proxy_fault"))
         except BaseException:
+            self._withdraw_unless_answered(visit)
             self._finish(visit, Served("client_gone"))
             raise
 
-    async def _send(
-        self, visit: Visit, approval: Approval, receipt: Receipt, request: UpstreamRequest
-    ) -> UpstreamReply:
-        breaker = self._upstream.breaker
-        visit.sent_at = time.monotonic()
-        try:
-            reply = await self._upstream.gateway.send(approval, receipt, request, key=self._key(visit))
-        except UpstreamFailure as failure:
-            if failure.code == "overloaded":
-                # All connections are in use: that is our limit, and says nothing of the gateway.
-                breaker.withdrawn()
-            else:
-                breaker.failed(time.monotonic())
-            raise
-        except BaseException:
-            breaker.withdrawn()
-            raise
-        breaker.succeeded()
-        visit.first_byte = time.monotonic()
-        return reply
+    def _note(self, failure: UpstreamFailure) -> None:
+        """Tell the breaker. That all connections are in use is our limit, and says nothing of the gateway."""
+        if failure.code == "overloaded":
+            self._upstream.breaker.withdrawn()
+        else:
+            self._upstream.breaker.failed(time.monotonic())
 
-    def _relay(self, visit: Visit, reply: UpstreamReply, approval: Approval) -> Reply | Relay:
+    def _withdraw_unless_answered(self, visit: Visit) -> None:
+        if not visit.first_byte:
+            self._upstream.breaker.withdrawn()
+
+    def _relay(self, visit: Visit, reply: UpstreamReply, approval: Approval, key: bytes) -> Reply | Relay:
         """Hold the head against what was approved, then let the body through."""
         served = self._confirm(visit, reply, approval)  # (8)
         if served.end:
             reply.close()
             code = "upstream_broke_off" if served.end == "upstream_reset" else served.end
             return self._refuse(visit, plain_refusal(code), served)
-        key = self._key(visit)
-
-        def ended(ending: Ending) -> None:  # (9)
-            usage = ending.usage
-            if usage.cost_microusd is None:
-                usage = replace(usage, cost_microusd=microusd(_text(reply, b"x-opper-cost")))
-            end = "refused_by_upstream" if reply.status == 403 and ending.end == "complete" else ending.end
-            self._finish(visit, replace(served, end=end, usage=usage, bytes=ending.bytes))
-
         return Relay(
             reply,
-            self._headers(visit, reply, approval),
+            self._headers(visit, reply, approval, key),
             tap=_tap(visit),
             scrubber=Scrubber(key),
-            on_end=ended,
+            on_end=partial(self._ended, visit, reply, served),  # (9)
         )
+
+    def _ended(self, visit: Visit, reply: UpstreamReply, served: Served, ending: Ending) -> None:
+        """The answer is over: complete what is known of it."""
+        usage = ending.usage
+        if usage.cost_microusd is None and (cost := microusd(reply.header(b"x-opper-cost"))) is not None:
+            usage = Usage(usage.tokens_in, usage.tokens_out, cost, usage.upstream_id)
+        refused = reply.status == 403 and ending.end == "complete"
+        served.end = "refused_by_upstream" if refused else ending.end
+        served.usage, served.bytes = usage, ending.bytes
+        self._finish(visit, served)
 
     def _confirm(self, visit: Visit, reply: UpstreamReply, approval: Approval) -> Served:
         """What the head says; `end` is set when the body must not be relayed."""
-        model, provider = _text(reply, b"x-opper-served-model"), _text(reply, b"x-opper-served-provider")
+        model = reply.header(b"x-opper-served-model")
+        provider = reply.header(b"x-opper-served-provider")
         found = confirm(approval.route, visit.revision.catalogue, model=model, provider=provider)
         served = Served("", reply.status, reply.status, model, provider, confirmation=found)
+        proven = found.verdict is Verdict.CONFIRMED or reply.status >= 400
         if found.verdict is Verdict.MISMATCH:
             self._upstream.quarantine(approval.route.id)
-            return replace(served, end="served_mismatch", status=403)
-        if 300 <= reply.status < 400:
-            return replace(served, end="upstream_reset", status=502)
-        unproven = found.verdict is not Verdict.CONFIRMED and reply.status < 400
-        if approval.decision.require_confirmation and unproven:
-            return replace(served, end="not_confirmed", status=403)
+            served.end, served.status = "served_mismatch", 403
+        elif 300 <= reply.status < 400:
+            served.end, served.status = "upstream_reset", 502
+        elif approval.decision.require_confirmation and not proven:
+            served.end, served.status = "not_confirmed", 403
         return served
 
-    def _headers(self, visit: Visit, reply: UpstreamReply, approval: Approval) -> tuple[tuple[str, str], ...]:
+    def _headers(self, visit: Visit, reply: UpstreamReply, approval: Approval, key: bytes) -> Headers:
         """The listed fields of the answer, and what the proxy has to say of it."""
-        decision = approval.decision
         passed = visit.revision.tables.headers.downstream(reply.headers)
-        secret = self._key(visit)
-        ours = [
-            (DECISION_HEADER, visit.rid),
-            (POLICY_HEADER, ",".join(ref.id for ref in decision.policies)),
-        ]
-        if decision.rewrites:
-            ours.append((REWRITES_HEADER, ",".join(decision.rewrites)))
-        ours.append((ROUTE_HEADER, approval.route.id))
-        kept = [
-            (n.decode("latin-1"), v.decode("latin-1")) for n, v in passed if not secret or secret not in v
-        ]
-        return (*kept, *_framing(reply), *ours)
+        kept = [pair for pair in passed if not key or key not in pair[1]]
+        kept += _framing(reply)
+        kept.append((_DECISION_HEADER, visit.rid.encode("ascii")))
+        kept += _said(approval.decision.policies, approval.decision.rewrites, approval.route.id)
+        return tuple(kept)
 
     def _refuse(self, visit: Visit, words: Refusal, served: Served) -> Reply:
-        self._finish(visit, replace(served, status=words.status))
+        served.status = words.status
+        self._finish(visit, served)
         return shape_of(visit.raw, visit.match).refuse(replace(words, decision_id=visit.rid))
 
     def _finish(self, visit: Visit, served: Served) -> None:
         """Write the outcome, charge the caller, count."""
         self._evidence.outcome(visit, served)
         if visit.lease is not None:
-            for scope in visit.lease.settle(served.usage, f"{visit.at:%Y-%m}"):
+            for scope in visit.lease.settle(served.usage, visit.month):
                 self._evidence.spend_alert(scope)
                 self._metrics.spend_alerts.add(scope.partition(":")[0])
         verdict = served.confirmation.verdict if served.confirmation else NONE
@@ -192,11 +186,17 @@ def _end(failure: UpstreamFailure) -> str:
     return "upstream_reset" if failure.sent else "not_sent"
 
 
-def _text(reply: UpstreamReply, name: bytes) -> str:
-    return (reply.header(name) or b"").decode("latin-1").strip()
-
-
-def _framing(reply: UpstreamReply) -> tuple[tuple[str, str], ...]:
+def _framing(reply: UpstreamReply) -> Headers:
     """A length that the gateway gave stays; without one the body is chunked anew."""
-    length = _text(reply, b"content-length")
-    return (("Content-Length", length),) if length.isdecimal() else ()
+    length = reply.header(b"content-length")
+    return ((b"Content-Length", length.encode("ascii")),) if length.isdecimal() else ()
+
+
+@lru_cache(maxsize=1024)
+def _said(policies: tuple[PolicyRef, ...], rewrites: tuple[str, ...], route: RouteId) -> Headers:
+    """What was decided, in the fields of every answer; there are few of them, and many answers."""
+    said = [(POLICY_HEADER, ",".join(ref.id for ref in policies))]
+    if rewrites:
+        said.append((REWRITES_HEADER, ",".join(rewrites)))
+    said.append((ROUTE_HEADER, route))
+    return tuple((name, value.encode("latin-1")) for name, value in said)

@@ -13,14 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aiohttp.http import RawResponseMessage
 from yarl import URL
 
 from proxy.core.decide import Approval
 from proxy.core.errors import UpstreamFailure
-from proxy.core.values import Headers, Receipt, UpstreamRequest
+from proxy.core.values import Receipt, UpstreamRequest
 from proxy.spellings import is_local_name
-from proxy.uplink import Take, Uplink
+from proxy.uplink import Head, Take, Uplink
 
 _POOL_IDLE_SECONDS = 15.0
 _LONGEST_SWEEP = 1.0
@@ -41,19 +40,20 @@ class GatewaySettings(Protocol):
 class UpstreamReply:
     """An answer whose head has come and whose body has not; read it to the end or close it."""
 
-    __slots__ = ("_fields", "_gateway", "_uplink", "ends_by_closing", "headers", "status")
+    __slots__ = ("_gateway", "_names", "_uplink", "ends_by_closing", "headers", "status")
 
-    def __init__(self, gateway: Gateway, uplink: Uplink, message: RawResponseMessage) -> None:
+    def __init__(self, gateway: Gateway, uplink: Uplink, head: Head) -> None:
         self._gateway = gateway
         self._uplink: Uplink | None = uplink
-        self.status = message.code
-        self.headers: Headers = message.raw_headers
+        self.status = head.status
+        self.headers = head.fields
         self.ends_by_closing = uplink.ends_by_closing
-        self._fields = {name.lower(): value for name, value in reversed(message.raw_headers)}
+        self._names = head.names
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header; `name` is lower case."""
-        return self._fields.get(name)
+    def header(self, name: bytes) -> str:
+        """The first value of a header, "" when there is none; `name` is lower case."""
+        value = self._names.get(name)
+        return value.decode("latin-1").strip() if value else ""
 
     @property
     def whole(self) -> bool:
@@ -125,9 +125,7 @@ class Gateway:
         the right to send.
         """
         _must_be_entitled(approval, receipt)
-        return await self._exchange(request, self._head(request, key))
-
-    async def _exchange(self, request: UpstreamRequest, head: bytes) -> UpstreamReply:
+        head = self._head(request, key)
         settings = self._settings
         uplink = self._take_idle() or await self._dial()
         try:
@@ -138,11 +136,11 @@ class Gateway:
                 first_byte=settings.first_byte_timeout,
                 between=settings.between_events_timeout,
             )
-            message = await uplink.head()
+            answer = await uplink.head()
         except BaseException:
             self.discard(uplink)
             raise
-        return UpstreamReply(self, uplink, message)
+        return UpstreamReply(self, uplink, answer)
 
     def _head(self, request: UpstreamRequest, key: bytes) -> bytes:
         lines = [
@@ -151,7 +149,7 @@ class Gateway:
             b"Host: " + self._authority,
             b"Authorization: Bearer " + key,
         ]
-        lines.extend(b"%s: %s" % pair for pair in request.headers)
+        lines += [b"%s: %s" % pair for pair in request.headers]
         lines += (b"User-Agent: ringfence", b"Accept-Encoding: identity")
         if request.body or request.method != "GET":
             lines.append(b"Content-Length: %d" % len(request.body))

@@ -207,7 +207,7 @@ class Pipeline:
         """Take one request out of the caller's allowance."""
         if visit.caller is None:
             return None
-        admitted = self._parts.limits.admit(visit.caller, visit.started, f"{visit.at:%Y-%m}")
+        admitted = self._parts.limits.admit(visit.caller, visit.started, visit.month)
         if isinstance(admitted, Limited):
             visit.limited = admitted
             return self._limited(admitted)
@@ -298,7 +298,7 @@ class Pipeline:
     def _give_back(self, visit: Visit) -> None:
         """Free the caller's place for another request; a second time changes nothing."""
         if visit.lease is not None:
-            visit.lease.settle(Usage(), f"{visit.at:%Y-%m}")
+            visit.lease.settle(Usage(), visit.month)
 
 
 def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:

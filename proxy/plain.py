@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 
 # No bare CR or LF, no space before a colon, nothing beyond ASCII; in the target, what our endpoints take.
-_HEAD = re.compile(
-    rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
-)
+FIELDS = rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
+_HEAD = re.compile(rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n" + FIELDS)
 _LENGTH = re.compile(rb"[1-9][0-9]{0,8}")
+_BLANKS = (b" ", b"\t")
 _NEVER = (b"transfer-encoding", b"expect", b"upgrade")
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -36,18 +36,31 @@ def cut(data: bytes, *, longest_head: int, most_fields: int) -> Plain | None:
     The connection can carry another request after it. Sizes are bytes.
     """
     found = _HEAD.match(data)
-    if found is None or found.end() > longest_head or b" \r\n" in found[2] or b"\t\r\n" in found[2]:
+    if found is None or found.end() > longest_head:
         return None
-    lines = found[2].split(b"\r\n")
-    # The last field ends the block, so what follows it is empty.
-    del lines[-1]
-    parted = [line.partition(b":") for line in lines]
-    fields = tuple([(name, value.lstrip(b" \t")) for name, _, value in parted])
-    names = {name.lower(): value for name, value in fields}
+    fields, names = fields_of(found[2])
     body = data[found.end() :]
     if len(names) != len(fields) or len(fields) > most_fields or not _framed(names, len(body)):
         return None
     return Plain(found[1].decode("ascii"), fields, names, body)
+
+
+def fields_of(block: bytes) -> tuple[Fields, dict[bytes, bytes]]:
+    """The fields of a block that `FIELDS` matched, and each value by its name in lower case.
+
+    When the second has fewer than the first, a field stands twice or ends in white space.
+    """
+    fields = []
+    names = {}
+    for line in block.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        value = value.lstrip(b" \t")
+        fields.append((name, value))
+        if not value.endswith(_BLANKS):
+            names[name.lower()] = value
+    # The last field ends the block, so what follows it is empty.
+    del fields[-1], names[b""]
+    return tuple(fields), names
 
 
 def _framed(names: dict[bytes, bytes], size: int) -> bool:

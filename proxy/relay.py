@@ -9,7 +9,7 @@ from functools import partial
 from proxy.core.errors import UpstreamFailure
 from proxy.core.scrub import Scrubber
 from proxy.core.tap import EventTap, Tap
-from proxy.core.values import Usage
+from proxy.core.values import Headers, Usage
 from proxy.gateway import UpstreamReply
 from proxy.uplink import Take
 
@@ -31,7 +31,7 @@ class Relay:
     def __init__(
         self,
         reply: UpstreamReply,
-        headers: tuple[tuple[str, str], ...],
+        headers: Headers,
         *,
         tap: Tap,
         scrubber: Scrubber,

@@ -11,6 +11,7 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import hdrs
@@ -19,6 +20,8 @@ from aiohttp.streams import StreamReader
 from typing_extensions import override
 
 from proxy.core.errors import UpstreamFailure
+from proxy.core.values import Headers
+from proxy.plain import FIELDS, fields_of
 
 _LONGEST_HEAD = 65_536
 _MOST_INTERIM = 8
@@ -27,9 +30,23 @@ _MOST_UNREAD = 262_144
 _IN_ONE_WRITE = 131_072
 _NEVER_FULL = 2**30
 _END = b"\r\n\r\n"
+# A head that can be cut in one way only needs no parser, when a length alone tells its body.
+_PLAIN = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [\t -~]*+\r\n" + FIELDS)
+_LENGTH_FIELD = re.compile(rb"[0-9]{1,15}")
+_NOT_PLAIN = (b"transfer-encoding", b"connection", b"upgrade")
 # RFC 9112: no bare CR or LF and no line folding (2.2, 5.2), and no other control character (RFC 9110, 5.5).
 _UNSOUND = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
 _BODILESS = frozenset({204, 304})
+
+
+@dataclass(slots=True)
+class Head:
+    """The head of an answer; `names` has each field's first value by its name in lower case."""
+
+    status: int
+    fields: Headers
+    names: dict[bytes, bytes]
+
 
 Take = Callable[[bytes], bool]
 """What chunks are given to; it says whether there is room for more."""
@@ -45,8 +62,8 @@ class Uplink(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_between", "_bodiless", "_body", "_chunks", "_failure", "_full", "_interim", "_left", "_loop",
-        "_message", "_parser", "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_take",
+        "_answer", "_between", "_bodiless", "_body", "_chunks", "_failure", "_full", "_interim", "_left",
+        "_loop", "_parser", "_partial", "_paused", "_payload", "_reusable", "_state", "_tail", "_take",
         "_trouble", "_unread", "_waiter", "_written", "deadline", "ends_by_closing", "transport",
     )  # fmt: skip
 
@@ -70,7 +87,7 @@ class Uplink(asyncio.Protocol):
         self._partial = self._tail = b""
         self._interim = self._left = 0
         self._reusable = self._bodiless = False
-        self._message: RawResponseMessage | None = None
+        self._answer: Head | None = None
         self._parser: Any = None
         self._payload: StreamReader | None = None
 
@@ -85,7 +102,7 @@ class Uplink(asyncio.Protocol):
         """Write a request. `bodiless` is for HEAD; the limits are seconds of silence before and within."""
         if not self.usable or self.transport is None:
             raise UpstreamFailure("upstream_unreachable")
-        self._state, self._bodiless, self._interim, self._message = _HEAD, bodiless, 0, None
+        self._state, self._bodiless, self._interim, self._answer = _HEAD, bodiless, 0, None
         self._between = between
         self.deadline = self._loop.time() + first_byte
         if len(body) <= _IN_ONE_WRITE:
@@ -95,11 +112,11 @@ class Uplink(asyncio.Protocol):
             self.transport.write(head)
             self._write_on()
 
-    async def head(self) -> RawResponseMessage:
+    async def head(self) -> Head:
         """The head of the answer; `UpstreamFailure` when none comes that can be read in one way."""
-        while self._message is None:
+        while self._answer is None:
             await self._change()
-        return self._message
+        return self._answer
 
     async def read(self) -> bytes:
         """What has come of the body, b"" at its end; `UpstreamFailure` when it broke off."""
@@ -162,7 +179,7 @@ class Uplink(asyncio.Protocol):
         """Make ready for another exchange after an answer has ended; False when it cannot carry one."""
         if self._body or not (self.ended and self._reusable and self._failure == ""):
             return False
-        self._state, self.deadline, self._message = _IDLE, math.inf, None
+        self._state, self.deadline, self._answer = _IDLE, math.inf, None
         return self.usable
 
     def expire(self, now: float) -> None:
@@ -247,6 +264,8 @@ class Uplink(asyncio.Protocol):
     # -- reading an answer -----------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> None:
+        if not self._partial and (plain := _PLAIN.match(data)) and self._begin_plain(plain):
+            return
         data = self._partial + data
         end = data.find(_END) + len(_END)
         whole = end >= len(_END)
@@ -259,6 +278,21 @@ class Uplink(asyncio.Protocol):
             self._begin(head, data[end:])
         else:
             self._partial = data
+
+    def _begin_plain(self, plain: re.Match[bytes]) -> bool:
+        """Read a head and what came with it; False when that takes a parser."""
+        status = int(plain[1])
+        fields, names = fields_of(plain[2])
+        length = names.get(b"content-length", b"")
+        if len(names) != len(fields) or plain.end() > _LONGEST_HEAD or not _LENGTH_FIELD.fullmatch(length):
+            return False
+        if self._bodiless or status in _BODILESS or any(name in names for name in _NOT_PLAIN):
+            return False
+        self._answer, self._reusable, self._left = Head(status, fields, names), True, int(length)
+        self._state = _LENGTH
+        self._take_length(plain.string[plain.end() :])
+        self._wake()
+        return True
 
     def _begin(self, head: bytes, rest: bytes) -> None:
         parser = HttpResponseParser(
@@ -293,7 +327,9 @@ class Uplink(asyncio.Protocol):
         if message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
             self._fail("upstream_broke_off")
             return
-        self._message, self._reusable = message, not message.should_close
+        names = {name.lower(): value for name, value in reversed(message.raw_headers)}
+        self._answer = Head(message.code, message.raw_headers, names)
+        self._reusable = not message.should_close
         self._left = int(lengths[0]) if lengths else 0
         if self._bodiless or message.code in _BODILESS or (lengths and not self._left):
             self._end()
@@ -309,7 +345,8 @@ class Uplink(asyncio.Protocol):
         if self._left < 0:
             self._reusable = False
             data = data[: self._left]
-        self._add(data)
+        if data:
+            self._add(data)
         if self._left <= 0:
             self._end()
 

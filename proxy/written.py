@@ -7,7 +7,6 @@ count of, aiohttp's server asks of any answer by three names; `Written` has them
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,7 +15,7 @@ from typing import Protocol
 from aiohttp import web
 
 from proxy.core.errors import UpstreamFailure
-from proxy.core.values import Reply
+from proxy.core.values import Headers, Reply
 from proxy.relay import Relay
 
 SERVER_NAME = "ringfence"
@@ -93,7 +92,7 @@ class Writing:
         self._client = client
         self._relay = relay
         self._silent = relay.status in _BODILESS or client.method == "HEAD"
-        counted = any(name.lower() == "content-length" for name, _ in relay.headers)
+        counted = any(name.lower() == b"content-length" for name, _ in relay.headers)
         self._chunked = not self._silent and not counted
 
     async def run(self, *, closing: bool) -> bool:
@@ -145,27 +144,26 @@ class Writing:
         return b"" if self._silent else content
 
 
-def answer_head(
-    status: int, headers: Iterable[tuple[str, str]], *, chunked: bool = False, keep_alive: bool = True
-) -> bytes:
+def answer_head(status: int, headers: Headers, *, chunked: bool = False, keep_alive: bool = True) -> bytes:
     """The head of an answer, with who answers and when."""
     lines = [_status_line(status)]
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [b"%b: %b" % pair for pair in headers]
     lines.append(_common(int(time.time())))
     if chunked:
-        lines.append("Transfer-Encoding: chunked")
+        lines.append(b"Transfer-Encoding: chunked")
     if not keep_alive:
-        lines.append("Connection: close")
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        lines.append(b"Connection: close")
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
         raise ValueError("a header would split the head")
-    return text.encode("latin-1") + b"\r\n\r\n"
+    return head + b"\r\n\r\n"
 
 
 def whole_answer(reply: Reply, *, keep_alive: bool) -> bytes:
     """A reply of the proxy's own as bytes."""
-    fields = (*reply.headers, ("Content-Length", str(len(reply.body))))
-    return answer_head(reply.status, fields, keep_alive=keep_alive) + reply.body
+    fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
+    fields.append((b"Content-Length", b"%d" % len(reply.body)))
+    return answer_head(reply.status, tuple(fields), keep_alive=keep_alive) + reply.body
 
 
 def response(reply: Reply) -> web.Response:
@@ -183,13 +181,14 @@ def closing_response(reply: Reply) -> web.Response:
 
 
 @lru_cache(maxsize=64)
-def _status_line(status: int) -> str:
+def _status_line(status: int) -> bytes:
     try:
-        return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+        phrase = HTTPStatus(status).phrase
     except ValueError:
-        return f"HTTP/1.1 {status} "
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}".encode("ascii")
 
 
 @lru_cache(maxsize=2)
-def _common(second: int) -> str:
-    return f"Server: {SERVER_NAME}\r\nDate: {formatdate(second, usegmt=True)}"
+def _common(second: int) -> bytes:
+    return f"Server: {SERVER_NAME}\r\nDate: {formatdate(second, usegmt=True)}".encode("ascii")

@@ -93,9 +93,10 @@ class Stand:
     async def serve(self, raw: RawRequest) -> Answer:
         """Pass a request through the pipeline and read what comes out of it to the end."""
         answer = await self.pipeline.serve(raw)
-        headers = {name.lower(): value for name, value in answer.headers}
         if not isinstance(answer, Relay):
+            headers = {name.lower(): value for name, value in answer.headers}
             return Answer(answer.status, headers, answer.body, relayed=False)
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in answer.headers}
         parts: list[bytes] = []
         try:
             await into(parts, answer)

@@ -55,14 +55,14 @@ async def relayed(script: Sequence[Step], tap: Tap | None = None, **settings: ob
         reply = await send(gateway)
         endings: list[Ending] = []
         relay = Relay(
-            reply, (("X-A", "1"),), tap=tap or body_tap(), scrubber=Scrubber(SECRET), on_end=endings.append
+            reply, ((b"X-A", b"1"),), tap=tap or body_tap(), scrubber=Scrubber(SECRET), on_end=endings.append
         )
         yield Told(relay, upstream, reply, endings)
 
 
 async def test_an_answer_comes_back_byte_for_byte_and_its_usage_is_told() -> None:
     async with relayed([sized(BODY)]) as told:
-        assert (told.relay.status, told.relay.headers) == (200, (("X-A", "1"),))
+        assert (told.relay.status, told.relay.headers) == (200, ((b"X-A", b"1"),))
         assert await told.whole() == BODY
         usage = Usage(3, 4, upstream_id="x-1")
         assert told.endings == [Ending("complete", len(BODY), usage)]

@@ -21,7 +21,7 @@ from tests.test_gateway import client, send
 from tests.test_relay import chunked, sized
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
-Fields = tuple[tuple[str, str], ...]
+Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass
@@ -61,7 +61,7 @@ async def serving(script: Sequence[Step], fields: Fields, *, closing: bool = Fal
 
 async def test_a_counted_answer_keeps_its_length_and_the_connection_serves_the_next_one():
     script: list[Step] = [sized(b"hello"), NEXT, sized(b"hello"), HOLD]
-    async with serving(script, (("Content-Length", "5"), ("X-A", "caf\xe9"))) as asking:
+    async with serving(script, ((b"Content-Length", b"5"), (b"X-A", b"caf\xe9"))) as asking:
         for _ in range(2):
             head = await asking.ask()
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -102,7 +102,7 @@ async def test_an_answer_that_has_no_body_is_only_a_head(status):
 
 
 async def test_a_client_is_told_when_the_connection_ends_with_the_answer():
-    async with serving([sized(b"hello"), HOLD], (("Content-Length", "5"),), closing=True) as asking:
+    async with serving([sized(b"hello"), HOLD], ((b"Content-Length", b"5"),), closing=True) as asking:
         assert b"\r\nConnection: close\r\n" in await asking.ask()
         assert await asking.reader.read() == b"hello"
 
@@ -112,9 +112,9 @@ async def test_a_status_without_a_known_phrase_is_passed_on():
         assert (await asking.ask()).startswith(b"HTTP/1.1 529 \r\n")
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("value", [b"a\r\nX-Evil: 1", b"a\nb", b"a\rb", b"a\0b"])
 async def test_a_header_that_would_split_the_head_is_never_written(value):
-    async with serving([sized(b"hello"), HOLD], (("X-A", value),)) as asking:
+    async with serving([sized(b"hello"), HOLD], ((b"X-A", value),)) as asking:
         head = await asking.ask()
         assert b"Evil" not in head
         assert head.startswith(b"HTTP/1.1 500 ")

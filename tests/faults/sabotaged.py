@@ -12,7 +12,7 @@ from typing import Any
 from proxy.cli import main
 from proxy.core.values import Receipt
 from proxy.evidence import Evidence
-from proxy.forward import Forward
+from proxy.gateway import Gateway
 from proxy.journal import Journal, start
 
 NOT_WRITTEN = Receipt("nowhere/r0/w0/000001", 0, "0" * 64)
@@ -30,21 +30,21 @@ def sends_without_waiting() -> None:
 
 def sends_first() -> None:
     """The request is sent, and the intent written when its answer has come."""
-    write, send = Evidence.intent, Forward._send
-    asked: dict[str, tuple[Any, str]] = {}
+    write, send = Evidence.intent, Gateway.send
+    asked: dict[int, tuple[Any, ...]] = {}
 
     async def later(self: Evidence, visit: Any, request: Any, *, model: str) -> Receipt:
-        asked[visit.rid] = (request, model)
+        asked[id(request)] = (self, visit, request, model)
         return NOT_WRITTEN
 
-    async def sent(self: Forward, visit: Any, *rest: Any) -> Any:
-        reply = await send(self, visit, *rest)
-        request, model = asked.pop(visit.rid)
-        await write(self._evidence, visit, request, model=model)
+    async def sent(self: Gateway, approval: Any, receipt: Any, request: Any, *, key: bytes) -> Any:
+        reply = await send(self, approval, receipt, request, key=key)
+        evidence, visit, request, model = asked.pop(id(request))
+        await write(evidence, visit, request, model=model)
         return reply
 
     Evidence.intent = later  # type: ignore[method-assign]
-    Forward._send = sent  # type: ignore[method-assign,assignment]
+    Gateway.send = sent  # type: ignore[method-assign]
 
 
 def tells_twice() -> None:
