@@ -25,6 +25,8 @@ from proxy.relay import Relay
 from proxy.shedding import Crowd, refusal_to
 from proxy.written import Asking, Client, Writing, Written, closing_response, response, whole_answer
 
+# A body's bytes are copied some times over: what is taken in at once stops every stream for as long.
+_AT_ONE_TURN = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -52,6 +54,7 @@ class Front(web.Server):
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
+            read_bufsize=_AT_ONE_TURN,
             keepalive_timeout=settings.header_deadline,
             lingering_time=1.0,
             max_line_size=settings.max_header_bytes,

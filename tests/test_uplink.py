@@ -251,3 +251,131 @@ async def _break_within_chunks() -> None:
     made.connection_lost(ConnectionResetError())
     with pytest.raises(UpstreamFailure):
         await whole(made)
+
+
+# -- pouring ---------------------------------------------------------------------------------------
+
+
+class Cup:
+    """Takes chunks until it is full, and is emptied by whoever waits for it."""
+
+    def __init__(self, room: int = 100) -> None:
+        self.chunks: list[bytes] = []
+        self.room = room
+        self.emptied = 0
+
+    def take(self, chunk: bytes) -> bool:
+        self.chunks.append(chunk)
+        self.room -= 1
+        return self.room > 0
+
+    async def drained(self) -> None:
+        self.emptied += 1
+        self.room = 100
+
+
+async def test_each_chunk_is_given_away_at_the_moment_it_comes(uplink):
+    made, _ = uplink
+    cup = Cup()
+    begin(made)
+    made.data_received(CHUNKED)
+    await made.head()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(made.pour(cup.take, cup.drained))
+        await asyncio.sleep(0)
+        for number, part in enumerate((b"one", b"two", b"three"), 1):
+            made.data_received(b"%x\r\n%b\r\n" % (len(part), part))
+            assert len(cup.chunks) == number, "no turn of the loop lies between"
+        made.data_received(b"0\r\n\r\n")
+    assert b"".join(cup.chunks) == b"onetwothree"
+    assert made.rest()
+
+
+async def test_nothing_is_given_to_who_has_no_room_before_there_is_some(uplink):
+    made, _ = uplink
+    cup = Cup(room=1)
+    begin(made)
+    made.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    await made.head()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(made.pour(cup.take, cup.drained))
+        await asyncio.sleep(0)
+        for part in (b"abc", b"def", b"ghi"):
+            made.data_received(part)
+        assert (cup.chunks, cup.emptied) == ([b"abc"], 0)
+    assert (cup.chunks, cup.emptied) == ([b"abc", b"defghi"], 1)
+
+
+async def test_a_taker_that_fails_is_told_so_and_the_loop_is_not_troubled(uplink):
+    made, _ = uplink
+    begin(made)
+    made.data_received(CHUNKED)
+    await made.head()
+
+    def broken(chunk: bytes) -> bool:
+        raise ConnectionResetError("the client has left")
+
+    pouring = asyncio.get_running_loop().create_task(made.pour(broken, Cup().drained))
+    await asyncio.sleep(0)
+    made.data_received(b"3\r\none\r\n")
+    with pytest.raises(ConnectionResetError):
+        await pouring
+
+
+async def test_a_body_that_breaks_off_while_it_is_poured_says_so_after_what_had_come(uplink):
+    made, _ = uplink
+    cup = Cup()
+    begin(made)
+    made.data_received(CHUNKED + b"3\r\none\r\n")
+    await made.head()
+    pouring = asyncio.get_running_loop().create_task(made.pour(cup.take, cup.drained))
+    await asyncio.sleep(0)
+    made.data_received(b"3\r\ntwo\r\n")
+    made.connection_lost(None)
+    with pytest.raises(UpstreamFailure, match="upstream_broke_off"):
+        await pouring
+    assert b"".join(cup.chunks) == b"onetwo"
+
+
+# -- heads that need no parser ---------------------------------------------------------------------
+
+FIELDS = [
+    (b"Content-Type", b"application/json"),
+    (b"X-Opper-Served-Model", b"a/b"),
+    (b"x-a", b""),
+    (b"X-B", b"b:c, d"),
+]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        FIELDS,
+        [*FIELDS, (b"X-B", b"twice")],
+        [*FIELDS, (b"X-C", b"caf\xe9")],
+        [*FIELDS, (b"X-C", b"blank ")],
+        [*FIELDS, (b"Connection", b"keep-alive")],
+        [*FIELDS, (b"Connection", b"close")],
+    ],
+)
+@pytest.mark.parametrize("status", [200, 204, 403, 529])
+async def test_a_head_reads_the_same_with_and_without_a_parser(uplink, fields, status):
+    """A head that comes in two pieces always takes the parser."""
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in fields)
+    size = 0 if status == 204 else 5
+    head = b"HTTP/1.1 %d Whatever\r\n%bContent-Length: %d\r\n\r\n" % (status, lines, size)
+    read = []
+    for pieces in ((head + b"hello"[:size],), (head[:20], head[20:] + b"hello"[:size])):
+        made = Uplink(asyncio.get_running_loop())
+        made.connection_made(Wire())
+        begin(made)
+        for piece in pieces:
+            made.data_received(piece)
+        found = await made.head()
+        body = b""
+        while chunk := await made.read():
+            body += chunk
+        read.append((found, body, made.rest()))
+    assert read[0] == read[1]
+    assert read[0][0].names[b"x-opper-served-model"] == b"a/b"
+    assert read[0][1] == b"hello"[:size]
