@@ -112,6 +112,15 @@ class Revision:
         text = f"{self.digest}\nquarantine {','.join(sorted(quarantined))}"
         return replace(self, digest=_digest(text), quarantined=quarantined)
 
+    def without_keys(self, in_force: CallerTable) -> Revision:
+        """The same revision without the keys that are no longer in force; itself when none is."""
+        gone = self.callers.entries.keys() - in_force.entries.keys()
+        if not gone:
+            return self
+        left = {mark: caller for mark, caller in self.callers.entries.items() if mark not in gone}
+        digest = _digest(f"{self.digest}\nwithout keys {','.join(sorted(gone))}")
+        return replace(self, digest=digest, callers=CallerTable(left))
+
     def _look(self, at: datetime) -> View:
         fetched, age = self.catalogue.fetched_at, self.max_age
         attested = Attested(self.catalogue.aged(at, age), self.attestations, at)
@@ -191,6 +200,14 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """Why no new revision can be had, and the keys in force if at least those could be read."""
+
+    mistakes: tuple[Mistake, ...]
+    callers: CallerTable | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """What a look at the files came to: the revision in force, and why a newer one is not."""
 
@@ -236,9 +253,12 @@ class Revisions:
             await self.follow()
 
     async def follow(self) -> None:
-        """Take over what has changed; reading happens off the loop."""
+        """Take over what has changed; reading happens off the loop.
+
+        What could not be taken is tried again each time: its reason may pass without a change to a file.
+        """
         stamp = await asyncio.to_thread(self._sources.stamp)
-        if stamp == self._stamp:
+        if stamp == self._stamp and not self.mistakes:
             return
         self._stamp = stamp
         found = await asyncio.to_thread(self._attempt)
@@ -246,24 +266,38 @@ class Revisions:
         if self._stamp is stamp:
             self._take(found)
 
-    def _attempt(self) -> Revision | tuple[Mistake, ...]:
+    def _attempt(self) -> Revision | Broken:
         try:
             return self._sources.read()
         except Mistakes as group:
-            return group.found
+            return Broken(group.found, self._callers())
         except Mistake as mistake:
-            return (mistake,)
+            return Broken((mistake,), self._callers())
 
-    def _take(self, found: Revision | tuple[Mistake, ...]) -> None:
+    def _callers(self) -> CallerTable | None:
+        try:
+            return self._sources.callers.value()
+        except (Mistake, Mistakes):
+            return None
+
+    def _take(self, found: Revision | Broken) -> None:
         before = self.current
-        if not isinstance(found, Revision):
-            self.mistakes = found
-            self._report(Reload(before, before, found))
+        if isinstance(found, Broken):
+            # Whoever revokes a key must not have to mend another file first.
+            kept = before if found.callers is None else before.without_keys(found.callers)
+            told, self.mistakes = self.mistakes, found.mistakes
+            if kept is not before or _words(told) != _words(found.mistakes):
+                self.current = kept
+                self._report(Reload(kept, before, found.mistakes))
             return
         healed, self.mistakes = bool(self.mistakes), ()
         if found.digest != before.digest or healed:
             self.current = found
             self._report(Reload(found, before))
+
+
+def _words(mistakes: tuple[Mistake, ...]) -> list[str]:
+    return [str(mistake) for mistake in mistakes]
 
 
 def _digest(text: str) -> Digest:

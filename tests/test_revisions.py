@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -15,10 +16,10 @@ import pytest
 from jiter import from_json
 
 from proxy.core.catalog import read_catalogue
-from proxy.core.errors import Mistake, Mistakes
+from proxy.core.errors import Mistakes
 from proxy.core.values import Call, Edit, Effect, PolicyId, Signal
-from proxy.keys import open_keys
-from proxy.revisions import Reload, Revision, Revisions
+from proxy.keys import Scope, open_keys
+from proxy.revisions import Broken, Reload, Revision, Revisions
 from proxy.sources import Quarantine
 from proxy.wiring import read_sources
 from tests.assembled import settings_in
@@ -325,6 +326,50 @@ def test_a_revoked_key_and_a_lifted_attestation_are_changes_too(watched: Watched
     assert len(set(digests)) == 3
 
 
+@pytest.mark.parametrize("breaks", [_broken_policy, _broken_contracts, _broken_quarantine, _no_policy])
+def test_a_revoked_key_is_out_at_once_whatever_else_cannot_be_taken(
+    breaks: Callable[[Watched], None], watched: Watched
+) -> None:
+    before = watched.current
+    breaks(watched)
+    watched.revisions.look()
+    keys = open_keys(watched.settings.keys_file, watched.settings.pepper_file)
+    gone, *others = keys.entries()
+    keys.revoke(gone.id, at=AT)
+    keys.create(Scope("late"), at=AT)
+    watched.revisions.look()
+    in_force = {caller.key_id for caller in watched.current.callers.entries.values()}
+    assert in_force == {each.id for each in others}, "what is new waits until all can be taken"
+    assert watched.current.policies is before.policies
+    assert watched.current.digest != before.digest
+    assert watched.reports[-1].mistakes
+    assert (watched.reports[-1].before, watched.reports[-1].revision) == (before, watched.current)
+    kept = watched.current
+    watched.revisions.look(again=True)
+    assert watched.current is kept
+
+
+async def test_what_could_not_be_read_for_a_moment_is_read_again_and_told_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without free descriptors changes no file that would call for another look."""
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: _out_of_descriptors())
+    watched.write("policies/more.yaml", POLICIES["open"].replace("policy: open", "policy: more"))
+    for _ in range(3):
+        await watched.revisions.follow()
+    assert watched.revisions.mistakes
+    assert len(watched.reports) == 2
+    monkeypatch.setattr(Path, "read_bytes", real)
+    await watched.revisions.follow()
+    assert not watched.revisions.mistakes
+    assert "more" in watched.ids()
+
+
+def _out_of_descriptors() -> bytes:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 def test_a_quarantined_route_is_out_at_once_and_stays_out_over_a_restart(watched: Watched) -> None:
     route = watched.current.catalogue.routes[0].id
     watched.revisions.quarantine(route)
@@ -378,7 +423,7 @@ async def test_a_slow_reading_does_not_undo_what_was_taken_over_in_the_meantime(
     read, go_on = threading.Event(), threading.Event()
     attempt = watched.revisions._attempt
 
-    def slow() -> Revision | tuple[Mistake, ...]:
+    def slow() -> Revision | Broken:
         found = attempt()
         read.set()
         go_on.wait()
