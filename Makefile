@@ -5,6 +5,7 @@
 #
 #   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10 for a short one)
 #   make overload  three times the capacity, then a verdict on goodput and audit log
+#   make bench     what the proxy costs beside a bare pass-through (12 minutes), and whether its bars are met
 #   make fuzz      readers and sockets under mutated input for SECONDS=60 each; guided by coverage with the
 #                  fuzz extra
 #
@@ -24,7 +25,7 @@ MINUTES ?= 120
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons soak overload fuzz generate lock image sbom clean
+.PHONY: help demo serve test lint types layers generated policies-tested pytest pythons soak overload bench fuzz generate lock image sbom clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -92,6 +93,9 @@ fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
 	@$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
 
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.run --check
+
 overload: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.overload
 
@@ -101,6 +105,7 @@ generate: $(VENV)/.dev
 	@$(BIN)/python -m scripts.docs
 	@$(BIN)/python -m tests.faults.page
 	@$(BIN)/python -m tests.bypass.page
+	@$(BIN)/python -m scripts.coverage_table
 
 lock: $(VENV)/.dev
 	@$(LOCK) --output-file requirements-build.txt requirements-build.in

@@ -11,7 +11,7 @@ from proxy.core.errors import Mistake
 from proxy.core.explain import sentences, table
 from proxy.core.nearest import did_you_mean
 from proxy.core.values import Call, Caller, RawRequest
-from proxy.revisions import Revision
+from proxy.revision import Revision
 from proxy.sources import Quarantine
 from proxy.wiring import read_sources
 

@@ -18,8 +18,9 @@ from yarl import URL
 from proxy.core.decide import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Receipt, UpstreamRequest
+from proxy.plain import Head
 from proxy.spellings import is_local_name
-from proxy.uplink import Head, Take, Uplink
+from proxy.uplink import Take, Uplink
 
 _POOL_IDLE_SECONDS = 15.0
 _LONGEST_SWEEP = 1.0

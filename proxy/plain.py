@@ -1,8 +1,8 @@
-"""requests that came whole and whose bytes can be cut in one way only, read without a parser
+"""messages whose bytes can be cut in one way only, read without a parser
 
-Stricter than RFC 9112: POST and HTTP/1.1 spelled exactly, visible ASCII, no field twice, nothing folded, a
-plain length. Whatever is not of this form takes the long way, through aiohttp's parser, which reads what is
-of this form alike.
+Stricter than RFC 9112: HTTP/1.1 spelled exactly, visible ASCII, no field twice, nothing folded, a plain
+length. Whatever is not of this form takes the long way, through aiohttp's parsers, which read what is of this
+form alike.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import re
 from dataclasses import dataclass
 
 # No bare CR or LF, no space before a colon, nothing beyond ASCII; in the target, what our endpoints take.
-FIELDS = rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
-_HEAD = re.compile(rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n" + FIELDS)
+_FIELDS = rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++)\r\n"
+_HEAD = re.compile(rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n" + _FIELDS)
+_ANSWER = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [\t -~]*+\r\n" + _FIELDS)
 _LENGTH = re.compile(rb"[1-9][0-9]{0,8}")
 _BLANKS = (b" ", b"\t")
+_ANSWER_LENGTH = re.compile(rb"[0-9]{1,15}")
+_BODILESS = frozenset({b"204", b"304"})
 _NEVER = (b"transfer-encoding", b"expect", b"upgrade")
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -38,15 +41,15 @@ def cut(data: bytes, *, longest_head: int, most_fields: int) -> Plain | None:
     found = _HEAD.match(data)
     if found is None or found.end() > longest_head:
         return None
-    fields, names = fields_of(found[2])
+    fields, names = _fields_of(found[2])
     body = data[found.end() :]
     if len(names) != len(fields) or len(fields) > most_fields or not _framed(names, len(body)):
         return None
     return Plain(found[1].decode("ascii"), fields, names, body)
 
 
-def fields_of(block: bytes) -> tuple[Fields, dict[bytes, bytes]]:
-    """The fields of a block that `FIELDS` matched, and each value by its name in lower case.
+def _fields_of(block: bytes) -> tuple[Fields, dict[bytes, bytes]]:
+    """The fields of a block that `_FIELDS` matched, and each value by its name in lower case.
 
     When the second has fewer than the first, a field stands twice or ends in white space.
     """
@@ -61,6 +64,32 @@ def fields_of(block: bytes) -> tuple[Fields, dict[bytes, bytes]]:
     # The last field ends the block, so what follows it is empty.
     del fields[-1], names[b""]
     return tuple(fields), names
+
+
+@dataclass(slots=True)
+class Head:
+    """The head of an answer; `names` has each field's first value by its name in lower case."""
+
+    status: int
+    fields: Fields
+    names: dict[bytes, bytes]
+
+
+def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int, bytes] | None:
+    """The head that `data` begins with, its body's length, and what came of it; None for anything else.
+
+    The connection can carry another answer after it. Not for an answer to HEAD.
+    """
+    found = _ANSWER.match(data)
+    if found is None or found.end() > longest_head or found[1] in _BODILESS:
+        return None
+    fields, names = _fields_of(found[2])
+    length = names.get(b"content-length", b"")
+    if len(names) != len(fields) or not _ANSWER_LENGTH.fullmatch(length):
+        return None
+    if any(name in names for name in _NEVER) or b"connection" in names:
+        return None
+    return Head(int(found[1]), fields, names), int(length), data[found.end() :]
 
 
 def _framed(names: dict[bytes, bytes], size: int) -> bool:

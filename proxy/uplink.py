@@ -11,7 +11,6 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import hdrs
@@ -20,8 +19,7 @@ from aiohttp.streams import StreamReader
 from typing_extensions import override
 
 from proxy.core.errors import UpstreamFailure
-from proxy.core.values import Headers
-from proxy.plain import FIELDS, fields_of
+from proxy.plain import Head, cut_answer
 
 _LONGEST_HEAD = 65_536
 _MOST_INTERIM = 8
@@ -30,23 +28,9 @@ _MOST_UNREAD = 262_144
 _IN_ONE_WRITE = 131_072
 _NEVER_FULL = 2**30
 _END = b"\r\n\r\n"
-# A head that can be cut in one way only needs no parser, when a length alone tells its body.
-_PLAIN = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [\t -~]*+\r\n" + FIELDS)
-_LENGTH_FIELD = re.compile(rb"[0-9]{1,15}")
-_NOT_PLAIN = (b"transfer-encoding", b"connection", b"upgrade")
 # RFC 9112: no bare CR or LF and no line folding (2.2, 5.2), and no other control character (RFC 9110, 5.5).
 _UNSOUND = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
 _BODILESS = frozenset({204, 304})
-
-
-@dataclass(slots=True)
-class Head:
-    """The head of an answer; `names` has each field's first value by its name in lower case."""
-
-    status: int
-    fields: Headers
-    names: dict[bytes, bytes]
-
 
 Take = Callable[[bytes], bool]
 """What chunks are given to; it says whether there is room for more."""
@@ -264,7 +248,11 @@ class Uplink(asyncio.Protocol):
     # -- reading an answer -----------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> None:
-        if not self._partial and (plain := _PLAIN.match(data)) and self._begin_plain(plain):
+        if not (self._partial or self._bodiless) and (plain := cut_answer(data, longest_head=_LONGEST_HEAD)):
+            self._answer, self._left, rest = plain
+            self._state, self._reusable = _LENGTH, True
+            self._take_length(rest)
+            self._wake()
             return
         data = self._partial + data
         end = data.find(_END) + len(_END)
@@ -278,21 +266,6 @@ class Uplink(asyncio.Protocol):
             self._begin(head, data[end:])
         else:
             self._partial = data
-
-    def _begin_plain(self, plain: re.Match[bytes]) -> bool:
-        """Read a head and what came with it; False when that takes a parser."""
-        status = int(plain[1])
-        fields, names = fields_of(plain[2])
-        length = names.get(b"content-length", b"")
-        if len(names) != len(fields) or plain.end() > _LONGEST_HEAD or not _LENGTH_FIELD.fullmatch(length):
-            return False
-        if self._bodiless or status in _BODILESS or any(name in names for name in _NOT_PLAIN):
-            return False
-        self._answer, self._reusable, self._left = Head(status, fields, names), True, int(length)
-        self._state = _LENGTH
-        self._take_length(plain.string[plain.end() :])
-        self._wake()
-        return True
 
     def _begin(self, head: bytes, rest: bytes) -> None:
         parser = HttpResponseParser(

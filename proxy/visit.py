@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from proxy.core.values import Call, Caller, Decision, Match, RawRequest
 from proxy.limits import Lease, Limited
-from proxy.revisions import Revision
+from proxy.revision import Revision
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from proxy.core.values import Call, Caller, Decision, RawRequest, Receipt
 from proxy.evidence import Evidence
 from proxy.journal import load_pseudonyms
 from proxy.pipeline import Pipeline
-from proxy.revisions import Revision
+from proxy.revision import Revision
 from proxy.simulator import Fault
 from proxy.stores.base import StoreFault
 from proxy.visit import Visit

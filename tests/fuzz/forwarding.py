@@ -21,7 +21,7 @@ from proxy.core.dialects import routing
 from proxy.core.policy import read_policy
 from proxy.core.values import Caller, Digest, RawRequest, UpstreamRequest
 from proxy.facts import read_facts
-from proxy.revisions import Revision
+from proxy.revision import Revision
 from tests.bypass.fixture import ATTESTATIONS, POLICY, catalogue
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
