@@ -99,7 +99,7 @@ class Bench:
     def intent(self, visit: Visit, request: UpstreamRequest) -> Draft:
         """The intent of a request."""
         with suppress(StopIteration):
-            self.evidence.intent(visit, request, model=wire.MODEL).send(None)
+            next(self.evidence.intent(visit, request, model=wire.MODEL).__await__())
         return self._last
 
     def outcome(self, visit: Visit) -> Draft:

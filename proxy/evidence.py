@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from proxy.core.catalog import Catalogue, diff
@@ -16,6 +17,7 @@ from proxy.traces import Traces
 from proxy.visit import Visit
 
 NO_USAGE = Usage()
+_TRACEPARENT = len(b"traceparent")
 
 
 @dataclass(slots=True)
@@ -68,14 +70,14 @@ class Evidence:
         """The keyed commitment to a body, "" to an empty one."""
         return self._recorder.pseudonyms.body(body) if body else ""
 
-    async def intent(self, visit: Visit, request: UpstreamRequest, *, model: str) -> Receipt:
+    def intent(self, visit: Visit, request: UpstreamRequest, *, model: str) -> Awaitable[Receipt]:
         """Make the intent durable; `JournalUnavailable` when that cannot be had."""
         same = request.body is visit.raw.body
         mac = visit.in_mac if same else self.commit_to(request.body)
         sent = Sent(len(request.body), mac, model, self._host)
         stamp = self._clock.stamp()
         draft = self._recorder.intent(_judged(visit), self._seen(visit), sent=sent, stamp=stamp)
-        return await self._journal.append(draft)
+        return self._journal.append(draft)
 
     async def refusal(self, visit: Visit, code: str) -> Receipt:
         """Make a refusal durable; `JournalUnavailable` when that cannot be had."""
@@ -174,7 +176,7 @@ def _micros(seconds: float) -> int:
 def _trace(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[str, str]:
     """Trace and parent id of a `traceparent` (W3C Trace Context); anything else reads as none."""
     for name, value in headers:
-        if name.lower() == b"traceparent":
+        if len(name) == _TRACEPARENT and name.lower() == b"traceparent":
             parts = value.decode("latin-1").split("-")
             return (parts[1], parts[2]) if len(parts) == 4 else ("", "")
     return "", ""

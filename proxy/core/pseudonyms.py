@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hmac
 
+_MOST_PEOPLE = 1024
+
 
 class Pseudonyms:
     """Commitments under one secret of at least 16 bytes; `epoch` names the secret in every value."""
 
-    __slots__ = ("_body", "_name", "_peer", "_start")
+    __slots__ = ("_body", "_name", "_peer", "_people", "_start")
 
     def __init__(self, secret: bytes, *, epoch: int = 1) -> None:
         if len(secret) < 16:
             raise ValueError("the pseudonym secret needs at least 16 bytes")
         self._start = f"h:{epoch}:"
+        self._people: dict[str, str] = {}
         # One key per purpose, so that equal strings in different roles cannot be matched.
         self._body, self._peer, self._name = (
             hmac.new(hmac.digest(secret, purpose, "sha256"), digestmod="sha256")
@@ -30,7 +33,12 @@ class Pseudonyms:
 
     def person(self, identity: str) -> str:
         """The pseudonym of a network address, a user or a service."""
-        return self._start + _commitment(self._peer, _utf8(identity))
+        known = self._people.get(identity)
+        if known is None:
+            if len(self._people) >= _MOST_PEOPLE:
+                self._people.clear()
+            known = self._people[identity] = self._start + _commitment(self._peer, _utf8(identity))
+        return known
 
     def sealed(self, chosen: str) -> dict[str, object]:
         """A string of the other side's choosing: its length in bytes and its commitment."""

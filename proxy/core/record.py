@@ -11,6 +11,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from proxy.core.pseudonyms import Pseudonyms
 from proxy.core.record_form import FIRST_PREV, Draft, Stamp, moment, seal, stamped
@@ -33,6 +34,7 @@ from proxy.core.record_life import (
     rejects,
 )
 from proxy.core.record_rows import MODELS_MOST, Names, caller_fields, decision_fields, feature_fields
+from proxy.core.record_schema import VERSION
 from proxy.core.values import Call, Caller, Decision, Digest, Usage
 
 __all__ = [
@@ -46,6 +48,8 @@ _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII)
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII)
 _UPSTREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 _MOST_VERDICTS = 1024
+_MASKABLE = ("actor", "model_req", "peer")
+_TOO_LARGE = 1 << 53
 _NO_USAGE = Usage()
 
 
@@ -63,8 +67,7 @@ class Grounds:
     known: Container[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A request and what was decided; None for what could not be established."""
 
     grounds: Grounds
@@ -73,8 +76,7 @@ class Judged:
     decision: Decision | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A request as it came, in sizes, commitments and pseudonyms (of `Pseudonyms`).
 
     `route` is the matched template of our tables, "" when none matched. `trace` and `span` are dropped
@@ -94,8 +96,7 @@ class Seen:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What is about to leave: length and commitment of those very bytes ("" when none), model, authority."""
 
     out_len: int
@@ -104,8 +105,7 @@ class Sent:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a forwarded request ended; `end` is one of `record_schema.ENDS`. None and "" are left out.
 
     `verdict` is confirmed, unconfirmed or mismatch. Durations count microseconds.
@@ -130,12 +130,12 @@ class Ended:
 class Recorder:
     """Builds the drafts that speak of requests; `engine` is the program's version and build.
 
-    It remembers the encoded part of recent decisions, which the decision cache hands out again and again.
+    It remembers what the records of recent decisions have in common, the large parts already encoded.
     """
 
     pseudonyms: Pseudonyms
     engine: str
-    _verdicts: dict[int, tuple[Decision, Draft]] = field(default_factory=dict, init=False, repr=False)
+    _grounded: dict[int, _Grounded] = field(default_factory=dict, init=False, repr=False)
 
     def intent(self, judged: Judged, seen: Seen, *, sent: Sent, stamp: Stamp) -> Draft:
         """An allowed request about to be forwarded; to be durable before the first upstream byte."""
@@ -162,66 +162,87 @@ class Recorder:
         """The end of an intent, exactly one per rid and attempt; `known` as in `Grounds`."""
         draft = stamped("outcome", stamp)
         draft["rid"], draft["attempt"], draft["end"] = ended.rid, ended.attempt, ended.end
-        draft.update(_numbers(ended))
+        _number(draft, ended)
         if ended.project:
             draft["project"] = ended.project
         if ended.verdict:
             draft["served"] = ended.verdict
-        names = Names(known, self.pseudonyms)
-        if ended.served_model:
-            draft["model_srv"] = names.chosen(ended.served_model)
-        if ended.served_provider:
-            draft["prov_srv"] = names.chosen(ended.served_provider)
+        for name, said in (("model_srv", ended.served_model), ("prov_srv", ended.served_provider)):
+            if said:
+                draft[name] = said if said in known else self.pseudonyms.sealed(said)
         given = ended.usage.upstream_id
         if given:
             draft["up_id"] = given if _UPSTREAM_ID.fullmatch(given) else self.pseudonyms.sealed(given)
         return draft
 
     def _request(self, kind: str, judged: Judged, seen: Seen, stamp: Stamp) -> Draft:
-        draft = stamped(kind, stamp)
-        if judged.decision is not None:
-            draft.update(self._decided(judged.decision, judged))
-        draft.update(caller_fields(judged.caller))
-        draft.update(self._called(judged))
-        draft.update(_seen(seen))
+        draft = self._constant(judged).copy()
+        draft["kind"] = kind
+        draft["eid"], draft["t"], draft["mono"] = stamp.eid, moment(stamp.at), stamp.mono_ns
+        draft["boot"] = stamp.boot
+        _see(draft, seen)
         age = max(0, int((stamp.at - judged.grounds.catalog_fetched).total_seconds()))
         draft["catalog"] = {"digest": judged.grounds.catalog, "age_s": age}
-        draft["revision"], draft["tables"] = judged.grounds.revision, judged.grounds.tables
-        draft["engine"] = self.engine
-        draft["masked"] = [name for name in ("actor", "model_req", "peer") if _is_masked(draft.get(name))]
+        draft["masked"] = [name for name in _MASKABLE if name in draft and _is_masked(draft[name])]
         return draft
 
-    def _decided(self, decision: Decision, judged: Judged) -> Draft:
-        remembered = self._verdicts.get(id(decision))
-        if remembered is not None and remembered[0] is decision:
-            return remembered[1]
-        fields = decision_fields(decision, judged.call, Names(judged.grounds.known, self.pseudonyms))
-        if len(self._verdicts) >= _MOST_VERDICTS:
-            self._verdicts.clear()
+    def _constant(self, judged: Judged) -> Draft:
+        """What all records of one decision share; the decision cache hands decisions out again and again."""
+        decision = judged.decision
+        if decision is None:
+            return self._of(judged)
+        found = self._grounded.get(id(decision))
+        if found is not None and found.is_of(judged):
+            return found.draft
+        if len(self._grounded) >= _MOST_VERDICTS:
+            self._grounded.clear()
         # Holding the decision keeps its id from being given to another one.
-        self._verdicts[id(decision)] = (decision, fields)
-        return fields
+        made = self._grounded[id(decision)] = _Grounded(judged, self._of(judged))
+        return made.draft
 
-    def _called(self, judged: Judged) -> Draft:
-        call = judged.call
-        if call is None:
-            return {}
-        draft: Draft = {"op": call.operation, "dialect": call.dialect, "stream": call.stream}
-        draft["agent"] = call.agent
+    def _of(self, judged: Judged) -> Draft:
+        draft: Draft = {"v": VERSION, "engine": self.engine}
+        draft["revision"], draft["tables"] = judged.grounds.revision, judged.grounds.tables
         names = Names(judged.grounds.known, self.pseudonyms)
-        if call.models:
-            draft["model_req"] = names.chosen(call.models[0])
-        if len(call.models) > 1:
-            draft["models_also"] = [names.chosen(model) for model in call.models[1 : MODELS_MOST + 1]]
-        if len(call.models) > MODELS_MOST + 1:
-            draft["models_left"] = len(call.models) - MODELS_MOST - 1
-        if call.effects:
-            draft.update(feature_fields(call.effects))
+        if judged.decision is not None:
+            draft.update(decision_fields(judged.decision, judged.call, names))
+        draft.update(caller_fields(judged.caller))
+        if judged.call is not None:
+            draft.update(_called(judged.call, names))
         return draft
 
 
-def _seen(seen: Seen) -> Draft:
-    draft: Draft = {"rid": seen.rid, "route": seen.route, "in_len": seen.in_len, "attempt": seen.attempt}
+@dataclass(frozen=True, slots=True)
+class _Grounded:
+    """What a decision's records share, and what that was made from."""
+
+    judged: Judged
+    draft: Draft
+
+    def is_of(self, judged: Judged) -> bool:
+        """Whether it was made from the very same; a call is read anew each time, so an equal one counts."""
+        mine, call = self.judged, judged.call
+        same = mine.decision is judged.decision and mine.caller is judged.caller
+        return same and mine.grounds is judged.grounds and (mine.call is call or mine.call == call)
+
+
+def _called(call: Call, names: Names) -> Draft:
+    draft: Draft = {"op": call.operation, "dialect": call.dialect, "stream": call.stream}
+    draft["agent"] = call.agent
+    if call.models:
+        draft["model_req"] = names.chosen(call.models[0])
+    if len(call.models) > 1:
+        draft["models_also"] = [names.chosen(model) for model in call.models[1 : MODELS_MOST + 1]]
+    if len(call.models) > MODELS_MOST + 1:
+        draft["models_left"] = len(call.models) - MODELS_MOST - 1
+    if call.effects:
+        draft.update(feature_fields(call.effects))
+    return draft
+
+
+def _see(draft: Draft, seen: Seen) -> None:
+    draft["rid"], draft["route"], draft["in_len"] = seen.rid, seen.route, seen.in_len
+    draft["attempt"] = seen.attempt
     draft["method"] = seen.method if seen.method in _METHODS else "other"
     if seen.in_mac:
         draft["in_mac"] = seen.in_mac
@@ -231,27 +252,27 @@ def _seen(seen: Seen) -> Draft:
         draft["actor"] = seen.actor
     if seen.translation:
         draft["translation"] = seen.translation
-    if _TRACE.fullmatch(seen.trace):
+    if seen.trace and _TRACE.fullmatch(seen.trace):
         draft["trace"] = seen.trace
         if _SPAN.fullmatch(seen.span):
             draft["span"] = seen.span
-    return draft
 
 
-def _numbers(ended: Ended) -> Draft:
+def _number(draft: Draft, ended: Ended) -> None:
     usage = ended.usage
-    given = {
-        "status": ended.status,
-        "up_status": ended.up_status,
-        "tok_in": usage.tokens_in,
-        "tok_out": usage.tokens_out,
-        "cost_microusd": usage.cost_microusd,
-        "ttfb_us": ended.ttfb_us,
-        "dur_us": ended.dur_us,
-        "bytes": ended.sent_bytes,
-    }
-    # A reply may claim any number; what no record can hold is left out rather than lost with the outcome.
-    return {name: n for name, n in given.items() if n is not None and 0 <= n < 1 << 53}
+    for name, n in (
+        ("status", ended.status),
+        ("up_status", ended.up_status),
+        ("tok_in", usage.tokens_in),
+        ("tok_out", usage.tokens_out),
+        ("cost_microusd", usage.cost_microusd),
+        ("ttfb_us", ended.ttfb_us),
+        ("dur_us", ended.dur_us),
+        ("bytes", ended.sent_bytes),
+    ):
+        # A reply may claim any number; what no record can hold is left out rather than lost with the outcome.
+        if n is not None and 0 <= n < _TOO_LARGE:
+            draft[name] = n
 
 
 def _is_masked(value: object) -> bool:

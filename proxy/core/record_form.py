@@ -7,8 +7,8 @@ exactly that. The bytes that are stored are the bytes that are hashed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -30,8 +30,7 @@ CANONICAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """The moment of a record: its id (UUID 7), the wall clock in UTC, the monotonic clock, its boot."""
 
     eid: str
@@ -70,7 +69,8 @@ def moment(at: datetime) -> str:
     """An instant as RFC 3339 in UTC with microseconds."""
     if at.tzinfo is not UTC:
         at = at.astimezone(UTC)
-    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # What stands last is "+00:00".
+    return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def clip(text: str, longest: int) -> str:

@@ -258,25 +258,29 @@ def _object_end(text: bytes) -> int:
 
 def _usage(texts: Iterable[Json]) -> Usage:
     """Merge what several texts say; of two numbers for one thing the later counts."""
-    said: dict[str, int | None] = {}
+    read = written = cost = None
     upstream_id: str | None = None
     for text in texts:
         for block in _blocks(text):
             upstream_id = upstream_id or _id(block)
             usage = block.get("usage") or block.get("usageMetadata")
             if isinstance(usage, dict):
-                said.update({name: number for name, number in _numbers(usage).items() if number is not None})
-    return Usage(said.get("in"), said.get("out"), said.get("cost"), upstream_id)
+                later = _numbers(usage)
+                read = read if later[0] is None else later[0]
+                written = written if later[1] is None else later[1]
+                cost = cost if later[2] is None else later[2]
+    return Usage(read, written, cost, upstream_id)
 
 
-def _blocks(text: Json) -> Iterable[dict[str, Json]]:
+def _blocks(text: Json) -> list[dict[str, Json]]:
     """A text and the object within it that carries the reply, as events wrap it."""
-    if isinstance(text, dict):
-        yield text
-        for name in ("response", "message", "interaction"):
-            inner = text.get(name)
-            if isinstance(inner, dict):
-                yield inner
+    if not isinstance(text, dict):
+        return []
+    found = [text]
+    for name in _WRAPPERS:
+        if name in text and isinstance(inner := text[name], dict):
+            found.append(inner)
+    return found
 
 
 def _id(block: dict[str, Json]) -> str | None:
@@ -284,6 +288,7 @@ def _id(block: dict[str, Json]) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _ID_LIMIT and value.isprintable() else None
 
 
+_WRAPPERS = ("response", "message", "interaction")
 _IN = ("prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
 _OUT = ("completion_tokens", "output_tokens", "total_output_tokens")
 # Anthropic counts what it read from and wrote to its cache beside input_tokens, not within them.
@@ -291,18 +296,22 @@ _CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _GOOGLE_OUT = ("candidatesTokenCount", "thoughtsTokenCount")
 
 
-def _numbers(usage: dict[str, Json]) -> dict[str, int | None]:
-    read = _first_count(usage, _IN)
-    written = _first_count(usage, _OUT)
+def _numbers(usage: dict[str, Json]) -> tuple[int | None, int | None, int | None]:
+    """Tokens read and written, and the price in millionths; None for what is not said."""
+    read, written = _first_count(usage, _IN), _first_count(usage, _OUT)
     if read is not None:
-        read += sum(_count(usage.get(name)) or 0 for name in _CACHED)
+        for name in _CACHED:
+            read += _count(usage.get(name)) or 0
     if written is None and any(name in usage for name in _GOOGLE_OUT):
         written = sum(_count(usage.get(name)) or 0 for name in _GOOGLE_OUT)
-    return {"in": read, "out": written, "cost": microusd(usage.get("cost"))}
+    return read, written, microusd(usage["cost"]) if "cost" in usage else None
 
 
 def _first_count(usage: dict[str, Json], names: tuple[str, ...]) -> int | None:
-    return next((number for name in names if (number := _count(usage.get(name))) is not None), None)
+    for name in names:
+        if name in usage and (number := _count(usage[name])) is not None:
+            return number
+    return None
 
 
 def _count(value: Json) -> int | None:

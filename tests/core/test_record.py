@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -86,6 +87,9 @@ def decision(allowed: bool = True, **changes) -> Decision:
         "policies": (PolicyRef(PolicyId("us-only"), DIGEST),),
     }
     return Decision(**{**fields, **changes})
+
+
+VERDICT = decision()
 
 
 def intent_of(judged: record.Judged, **changes) -> record.Draft:
@@ -372,6 +376,27 @@ def test_an_equal_decision_is_not_taken_for_a_remembered_one():
         draft = keeper.intent(record.Judged(GROUNDS, CALLER, call(), made), SEEN, sent=SENT, stamp=STAMP)
         assert draft["reason"] == f"allowed_{number}"
         del made
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record.Judged(GROUNDS, Caller("other", "other", "other"), call(), VERDICT),
+        record.Judged(GROUNDS, CALLER, call("another-model"), VERDICT),
+        record.Judged(GROUNDS, CALLER, replace(call(), stream=True), VERDICT),
+        record.Judged(GROUNDS, CALLER, replace(call(), agent="codex"), VERDICT),
+        record.Judged(GROUNDS, CALLER, call(effects=(Effect("row", (Signal.CACHE,), "/x", "x"),)), VERDICT),
+        record.Judged(replace(GROUNDS, revision=Digest("sha256:" + "1" * 64)), CALLER, call(), VERDICT),
+        record.Judged(GROUNDS, CALLER, None, VERDICT),
+    ],
+)
+def test_whatever_a_record_rests_on_besides_its_decision_is_its_own(other):
+    """What is remembered of a decision is as good as new, for every request that shares it."""
+    keeper, first = recorder(), record.Judged(GROUNDS, CALLER, call(), VERDICT)
+    for judged in (first, other, first, other):
+        kept = keeper.refusal(judged, SEEN, reason="served_mismatch", stamp=STAMP)
+        fresh = recorder().refusal(judged, SEEN, reason="served_mismatch", stamp=STAMP)
+        assert record.seal(kept, LOG, 0, "0") == record.seal(fresh, LOG, 0, "0")
 
 
 def test_a_remembered_decision_does_not_carry_one_request_into_the_next():
