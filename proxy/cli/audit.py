@@ -19,7 +19,8 @@ from proxy.cli._audit_text import HEAD, details, line, request_cells
 from proxy.cli._audit_verify import run_verify
 from proxy.cli._settings import config_option, settings_from
 from proxy.cli._table import print_table
-from proxy.stores.reader import Entry, Reader, Wanted
+from proxy.stores.reader import Entry, Reader
+from proxy.stores.wanted import Wanted
 
 F = TypeVar("F", bound=Callable[..., object])
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

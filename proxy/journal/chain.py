@@ -15,8 +15,9 @@ from proxy.core import tree
 from proxy.core.checkpoint import Checkpoint, Signer
 from proxy.core.record import FIRST_PREV, Draft, seal
 from proxy.core.values import Receipt
-from proxy.stores.base import LogId, Row, StoreFault, row_of
+from proxy.stores.base import LogId, Row, StoreFault, decoded
 from proxy.stores.sqlite import LogFile, Mark
+from proxy.stores.stretch import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ def _unlike(body: bytes, seq: int, expected: int, log: str, prev: str) -> str:
     return ""
 
 
+def _must_have_its_own(draft: Draft) -> None:
+    """Raises KeyError for a draft without what every record is found by."""
+    draft["kind"], draft["t"]
+
+
 class Chain:
     """The log of this epoch. For one thread."""
 
@@ -85,6 +91,7 @@ class Chain:
         self._file = LogFile(self._path, log)
         self._frontier = tree.Frontier()
         self._prev = FIRST_PREV
+        self._stretch = Stretch()
         self.signed_size = 0
 
     @property
@@ -104,15 +111,18 @@ class Chain:
         """
         frontier, prev = self._frontier.copy(), self._prev
         rows: list[Row] = []
+        held: list[Draft] = []
         results: list[Receipt | ValueError] = []
         for draft in drafts:
             seq = frontier.size
             try:
                 body = seal(draft, self._name, seq, prev)
-                rows.append(row_of(draft, seq, body))
+                _must_have_its_own(draft)
             except (ValueError, TypeError, KeyError) as error:
                 results.append(ValueError(f"{type(error).__name__}: {error}"))
                 continue
+            rows.append((seq, body))
+            held.append(draft)
             leaf = tree.leaf_hash(body)
             frontier.append(leaf)
             prev = leaf.hex()
@@ -120,14 +130,17 @@ class Chain:
         if rows:
             self._file.append(rows)
         self._frontier, self._prev = frontier, prev
+        for (seq, _), draft in zip(rows, held, strict=True):
+            self._stretch.add(draft, seq)
         return results
 
     def sign(self, t: str) -> str:
         """Signs and keeps the present head, and leaves it beside the log for whoever anchors it."""
         head = Checkpoint(self._name, self.size, self.root)
         note = self._signer.sign(head.text())
-        self._file.mark(Mark(self.size, t, note, self._frontier.state()))
+        self._file.mark(Mark(self.size, t, note, self._frontier.state(), self._stretch.text()))
         self.signed_size = self.size
+        self._stretch = self._stretch.next(self.size)
         fresh = self._path.with_suffix(".checkpoint.new")
         # The log keeps the note itself; the copy beside it is a convenience and may be late.
         with suppress(OSError):
@@ -168,6 +181,8 @@ class Chain:
             prev = leaf.hex()
         if frontier.size <= self.size:
             self._must_equal(frontier)
+        for seq, body in enumerate(beyond, self.size):
+            self._stretch.add(decoded(body), seq)
         self._frontier, self._prev = frontier, prev or self._prev
         return beyond
 

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from proxy.core.checkpoint import Signer
 from proxy.core.errors import JournalUnavailable
 from proxy.core.record import Draft, Previous, crashed, opened
 from proxy.core.tree import EMPTY_ROOT
+from proxy.core.values import Json
 from proxy.journal.chain import Chain, verify_tail
 from proxy.journal.clock import Clock
-from proxy.stores.base import LogId, StoreFault, logs_in
+from proxy.stores.base import LogId, StoreFault, decoded, logs_in
 from proxy.stores.sqlite import LogFile, sync_folder
+from proxy.stores.stretch import Attempt, Held, settle
 
 
 class WriterLock:
@@ -158,12 +158,29 @@ def _signed_size(note: Path) -> int:
 
 def orphans_of(file: LogFile, log: str) -> list[Orphan]:
     """Every intent of a log that has no outcome for its rid and attempt there."""
-    open_intents: dict[tuple[str, int], Orphan] = {}
-    for seq, body in file.orphans():
-        record = orjson.loads(body)
-        key = (record["rid"], record["attempt"])
-        if record["kind"] == "intent":
-            open_intents[key] = Orphan(*key, record.get("project", ""), log, seq)
-        else:
-            open_intents.pop(key, None)
-    return list(open_intents.values())
+    still_open: dict[Attempt, int] = {}
+    intents: dict[int, dict[str, Json]] = {}
+    for seq, body in _unsettled(file):
+        record = decoded(body)
+        if record.get("kind") == "intent":
+            intents[seq] = record
+        settle(still_open, record, seq)
+    return [_orphan(intents[seq], log, seq) for seq in still_open.values()]
+
+
+def _unsettled(file: LogFile) -> Iterator[tuple[int, bytes]]:
+    """The records that tell which requests are open: those open at the last signed head, and all since."""
+    if file.layout == 1:
+        yield from file.unsettled_rows()
+        return
+    mark = file.last_mark(file.size())
+    held = None if mark is None else Held.parse(mark.size, mark.holds)
+    if held is not None:
+        yield from file.bodies_at(held.open)
+    yield from file.bodies(0 if held is None else held.size)
+
+
+def _orphan(intent: dict[str, Json], log: str, seq: int) -> Orphan:
+    attempt = intent["attempt"]
+    assert isinstance(attempt, int)
+    return Orphan(str(intent["rid"]), attempt, str(intent.get("project", "")), log, seq)

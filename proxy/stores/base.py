@@ -1,14 +1,15 @@
-"""what stores share: the name of a log, the columns that are searched, what can go wrong"""
+"""what stores share: the name of a log, the row of a record, what can go wrong"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+import orjson
 from typing_extensions import override
+
+from proxy.core.values import Json
 
 SUFFIX = ".sqlite"
 _PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
@@ -66,37 +67,14 @@ def logs_in(folder: Path) -> list[LogId]:
     return sorted(log for log in found if log is not None)
 
 
-class Row(NamedTuple):
-    """A record at its place: what is searched, and the bytes that were hashed."""
-
-    seq: int
-    t: str
-    kind: str
-    rid: str | None
-    effect: str | None
-    reason: str | None
-    model: str | None
-    project: str | None
-    end: str | None
-    body: bytes
+Row = tuple[int, bytes]
+"""A record at its place: its number, and the bytes that were hashed."""
 
 
-def row_of(record: Mapping[str, object], seq: int, body: bytes) -> Row:
-    """The row of a record whose canonical bytes are `body`."""
-
-    def word(name: str) -> str | None:
-        value = record.get(name)
-        return value if isinstance(value, str) else None
-
-    return Row(
-        seq=seq,
-        t=str(record["t"]),
-        kind=str(record["kind"]),
-        rid=word("rid"),
-        effect=word("effect"),
-        reason=word("reason"),
-        model=word("model_fwd") or word("model_req"),
-        project=word("project"),
-        end=word("end"),
-        body=body,
-    )
+def decoded(body: bytes) -> dict[str, Json]:
+    """The record of these bytes; an empty one where they are none, which is for the verifier to say."""
+    try:
+        record = orjson.loads(body)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -17,9 +17,13 @@ from typing import cast
 import orjson
 
 from proxy.core.values import Json
-from proxy.stores.base import LogId, StoreFault, logs_in
+from proxy.stores.base import LogId, StoreFault, decoded, logs_in
+from proxy.stores.sqlite import LAYOUT
+from proxy.stores.stretch import Held
+from proxy.stores.wanted import EVERYTHING, Value, Wanted
 
 _BATCH = 500
+_NO_END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,6 @@ class Entry:
 
     log: LogId
     seq: int
-    t: str
     body: bytes
 
     @property
@@ -36,49 +39,10 @@ class Entry:
         """The record, decoded."""
         return cast("dict[str, Json]", orjson.loads(self.body))
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which records: every given column has to be equal; times are RFC 3339 in UTC, `until` excluded."""
-
-    kinds: tuple[str, ...] = ()
-    effect: str | None = None
-    reason: str | None = None
-    model: str | None = None
-    project: str | None = None
-    end: str | None = None
-    rid: str | None = None
-    since: str | None = None
-    until: str | None = None
-
-    def clause(self) -> tuple[str, list[str | int]]:
-        """The SQL condition and its parameters."""
-        equal = {name: getattr(self, name) for name in ("effect", "reason", "model", "project", "end", "rid")}
-        terms = [f'"{name}" = ?' for name, value in equal.items() if value is not None]
-        values: list[str | int] = [value for value in equal.values() if value is not None]
-        if self.kinds:
-            terms.append(f"kind IN ({','.join('?' * len(self.kinds))})")
-            values += self.kinds
-        for term, value in (("t >= ?", self.since), ("t < ?", self.until)):
-            if value is not None:
-                terms.append(term)
-                values.append(value)
-        return " AND ".join(terms) or "1", values
-
-    def fits(self, record: Mapping[str, Json]) -> bool:
-        """Whether a decoded record is wanted."""
-        equal = {name: getattr(self, name) for name in ("effect", "reason", "project", "end", "rid")}
-        model = record.get("model_fwd") or record.get("model_req")
-        return (
-            all(value is None or record.get(name) == value for name, value in equal.items())
-            and self.model in (None, model)
-            and (not self.kinds or record["kind"] in self.kinds)
-            and (self.since is None or str(record["t"]) >= self.since)
-            and (self.until is None or str(record["t"]) < self.until)
-        )
-
-
-EVERYTHING = Wanted()
+    @property
+    def t(self) -> str:
+        """The time that the record claims; "" where it claims none."""
+        return str(decoded(self.body).get("t", ""))
 
 
 @dataclass(slots=True)
@@ -88,6 +52,7 @@ class Reader:
     folder: Path
     _open: dict[LogId, sqlite3.Connection] = field(default_factory=dict, init=False, repr=False)
     _ended: dict[LogId, int] = field(default_factory=dict, init=False, repr=False)
+    _held: dict[LogId, list[tuple[int, Held | None]]] = field(default_factory=dict, init=False, repr=False)
 
     def logs(self) -> list[LogId]:
         """Every log, oldest epoch of each writer first."""
@@ -96,21 +61,52 @@ class Reader:
     def select(self, wanted: Wanted = EVERYTHING, *, newest_first: bool = False) -> Iterator[Entry]:
         """The records that fit, lazily, merged by time."""
         streams = [self._stream(log, wanted, newest_first) for log in self.logs()]
-        return heapq.merge(*streams, key=lambda e: (e.t, e.log, e.seq), reverse=newest_first)
+        merged = heapq.merge(*streams, key=lambda e: (e[0], e[1].log, e[1].seq), reverse=newest_first)
+        return (entry for _, entry in merged)
 
-    def _stream(self, log: LogId, wanted: Wanted, newest_first: bool) -> Iterator[Entry]:
-        clause, values = wanted.clause()
-        step, start = ("<", 1 << 62) if newest_first else (">", -1)
+    def _stream(self, log: LogId, wanted: Wanted, newest_first: bool) -> Iterator[tuple[str, Entry]]:
+        """The records of one log that fit, each with its time."""
+        clause, values = wanted.clause(self._layout(log))
+        parts = self._parts(log, wanted)
+        for first, end in reversed(parts) if newest_first else parts:
+            for seq, body in self._within(log, clause, values, (first, end), newest_first):
+                record = decoded(body)
+                if wanted.fits(record):
+                    yield str(record.get("t", "")), Entry(log, seq, body)
+
+    def _parts(self, log: LogId, wanted: Wanted) -> list[tuple[int, int]]:
+        """The numbers between which records may fit: without the stretches that hold none of them."""
+        if wanted == EVERYTHING or self._layout(log) < LAYOUT:
+            return [(0, _NO_END)]
+        parts, done = [], 0
+        for size, held in self._stretches(log):
+            if held is None or held.first > done or wanted.may_be_in(held):
+                parts.append((done, size))
+            done = size
+        return [*parts, (done, _NO_END)]
+
+    def _stretches(self, log: LogId) -> list[tuple[int, Held | None]]:
+        known = self._held.setdefault(log, [])
+        start = known[-1][0] if known else -1
+        rows = self._query(log, "SELECT size, holds FROM checkpoint WHERE size > ? ORDER BY size", [start])
+        known += [(size, Held.parse(size, holds)) for size, holds in rows]
+        return known
+
+    def _within(
+        self, log: LogId, clause: str, values: Sequence[Value], span: tuple[int, int], newest_first: bool
+    ) -> Iterator[tuple[int, bytes]]:
+        """The rows of a span that meet the condition, page by page."""
         order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT seq, t, body FROM record WHERE {clause} AND seq {step} ? ORDER BY seq {order} LIMIT ?"  # noqa: S608
+        where = f"{clause} AND seq >= ? AND seq < ?"
+        sql = f"SELECT seq, body FROM record WHERE {where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
+        first, end = span
         while True:
             # Page by page: a long read transaction would keep the writer from emptying its WAL.
-            rows = self._query(log, sql, [*values, start, _BATCH])
-            for seq, t, body in rows:
-                yield Entry(log, seq, t, body)
+            rows = self._query(log, sql, [*values, first, end, _BATCH])
+            yield from rows
             if len(rows) < _BATCH:
                 return
-            start = rows[-1][0]
+            first, end = (first, rows[-1][0]) if newest_first else (rows[-1][0] + 1, end)
 
     def find(self, identifier: str) -> list[Entry]:
         """What an id names: a request (its records), a record's own id, or `<log>#<seq>`."""
@@ -123,7 +119,7 @@ class Reader:
     def _at(self, log: LogId | None, seq: str) -> list[Entry]:
         if log is None or log not in self.logs() or not seq.isdecimal():
             return []
-        rows = self._query(log, "SELECT seq, t, body FROM record WHERE seq = ?", [int(seq)])
+        rows = self._query(log, "SELECT seq, body FROM record WHERE seq = ?", [int(seq)])
         return [Entry(log, *row) for row in rows]
 
     def records_of(self, log: LogId) -> Iterator[Entry]:
@@ -153,7 +149,7 @@ class Reader:
                 yield log
 
     def _rest(self, log: LogId, start: int) -> Iterator[Entry]:
-        sql = "SELECT seq, t, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
+        sql = "SELECT seq, body FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
         while rows := self._query(log, sql, [start, _BATCH]):
             yield from (Entry(log, *row) for row in rows)
             start = rows[-1][0] + 1
@@ -169,7 +165,10 @@ class Reader:
         """The signed checkpoints of a log, oldest first."""
         return [row[0] for row in self._query(log, "SELECT note FROM checkpoint ORDER BY size", [])]
 
-    def _query(self, log: LogId, sql: str, values: Sequence[str | int]) -> list[tuple]:  # type: ignore[type-arg]
+    def _layout(self, log: LogId) -> int:
+        return sum(row[0] for row in self._query(log, "PRAGMA user_version", []))
+
+    def _query(self, log: LogId, sql: str, values: Sequence[Value]) -> list[tuple]:  # type: ignore[type-arg]
         try:
             return self._connection(log).execute(sql, values).fetchall()
         except sqlite3.Error as error:

@@ -114,7 +114,7 @@ class Ringfence:
     @property
     def intents(self) -> int:
         """How many intents are durable now: another connection sees a commit only after its sync."""
-        return sum(self._select("SELECT count(*) FROM record WHERE kind = 'intent'"))
+        return sum(record["kind"] == "intent" for record in self.records())
 
     def _select(self, sql: str) -> list[Any]:
         found: list[Any] = []

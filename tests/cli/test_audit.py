@@ -152,7 +152,7 @@ def test_show_finds_a_record_by_its_place_and_says_when_there_is_none(written):
 def test_what_a_terminal_would_obey_is_not_printed(folder):
     with sqlite3.connect(folder / "audit/ringfence/r0/w0/000001.sqlite") as db:
         body = orjson.dumps({**kit.refusal(RIDS[3]), "project": "\x1b[2Jdesign\u202e", "seq": 7, "log": "x"})
-        db.execute("UPDATE record SET body = ? WHERE kind = 'refusal'", (body,))
+        db.execute("UPDATE record SET body = ? WHERE instr(body, CAST('\"refusal\"' AS BLOB))", (body,))
     db.close()
     for command in (["list"], ["tail", "-n", "99"], ["show", RIDS[3]]):
         out = audit(folder, *command).stdout

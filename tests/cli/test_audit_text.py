@@ -19,7 +19,7 @@ PLACE = LogId("example/r0/w0", 1)
 
 def entry(draft: Draft, seq: int = 3) -> Entry:
     """A record where it stands."""
-    return Entry(PLACE, seq, str(draft["t"]), seal(draft, LOG, seq, FIRST_PREV))
+    return Entry(PLACE, seq, seal(draft, LOG, seq, FIRST_PREV))
 
 
 def outcome(**ended) -> Entry:

@@ -18,8 +18,9 @@ from proxy.core.tree import leaf_hash
 from proxy.core.values import Receipt
 from proxy.journal import Clock, Journal, JournalSettings, Program, chain
 from proxy.stores.base import LogId, StoreFault
-from proxy.stores.reader import Entry, Reader, Wanted, connect_to_read
+from proxy.stores.reader import Entry, Reader, connect_to_read
 from proxy.stores.sqlite import LogFile
+from proxy.stores.wanted import Wanted
 from tests.core.test_record import GROUNDS, KNOWN, SENT, allowed, recorder
 
 QUICK = {"reserve_bytes": "1MB", "retry_interval": "50ms", "checkpoint_interval": "50ms"}

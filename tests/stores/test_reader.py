@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from proxy.stores.base import LogId, StoreFault
-from proxy.stores.reader import Reader, Wanted
+from proxy.stores.reader import Reader
+from proxy.stores.wanted import Wanted
 from tests.journal import kit
 
 
