@@ -191,12 +191,13 @@ class Chain:
             raise StoreFault("acknowledged records are gone or changed", corrupt=True)
 
     def tidy(self) -> None:
-        """Copies the WAL into the file, for quiet moments."""
+        """Copies the WAL into the file."""
         self._file.settle(wholly=False)
 
-    def wal_bytes(self) -> int:
-        """How much of the log stands in the WAL only."""
-        return self._file.wal_bytes()
+    @property
+    def unsettled(self) -> int:
+        """About how many bytes stand in the WAL only."""
+        return self._file.unsettled
 
     def close(self) -> None:
         """Gives the file up."""

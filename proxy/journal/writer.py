@@ -31,8 +31,8 @@ from proxy.stores.reserve import Reserve
 MAX_BATCH = 512
 TICK = 0.1
 DUTIES = 0.05
+# A WAL that stays small is written over in place: while it grows, each sync has to write its length as well.
 WAL_TIDY = 4 << 20
-WAL_MUST_TIDY = 256 << 20
 CLOCK_STEP_US = 1_000_000
 Result = Receipt | JournalUnavailable
 
@@ -255,7 +255,7 @@ class Writer:
         try:
             self._record_own()
             self._sign_when_due()
-            self._tidy(idle)
+            self._tidy()
         except StoreFault as fault:
             self._trouble(fault)
             self._mend()
@@ -282,9 +282,8 @@ class Writer:
         elif not unsigned:
             self._signed_at = time.monotonic()
 
-    def _tidy(self, idle: bool) -> None:
-        wal = self.chain.wal_bytes()
-        if (idle and wal > WAL_TIDY) or wal > WAL_MUST_TIDY:
+    def _tidy(self) -> None:
+        if self.chain.unsettled > WAL_TIDY:
             self.chain.tidy()
 
     def _wall_offset_us(self) -> int:

@@ -70,6 +70,7 @@ class LogFile:
     def __init__(self, path: Path, log: LogId) -> None:
         self.path = path
         self.log = log
+        self.unsettled = 0
         with faults("cannot open the audit log"):
             self._db = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=2 * _ONE_STATEMENT
@@ -88,7 +89,7 @@ class LogFile:
                 "synchronous=FULL",
                 "fullfsync=ON",
                 "checkpoint_fullfsync=ON",
-                # The writer settles the WAL in quiet moments, never inside a commit that a request awaits.
+                # The writer settles the WAL between two batches, never inside a commit that a request awaits.
                 "wal_autocheckpoint=0",
                 f"journal_size_limit={64 << 20}",
                 "busy_timeout=250",
@@ -131,6 +132,7 @@ class LogFile:
                     self._db.execute("ROLLBACK")
 
     def _insert(self, rows: Sequence[Row]) -> None:
+        self.unsettled += 2 * _PAGE + sum(len(body) for _, body in rows)
         places = ",".join(["(?,?)"] * len(rows))
         self._db.execute(f"INSERT INTO record VALUES {places}", list(chain.from_iterable(rows)))  # noqa: S608
 
@@ -192,7 +194,10 @@ class LogFile:
         with faults("cannot settle the audit log"):
             mode = "TRUNCATE" if wholly else "PASSIVE"
             busy, frames, copied = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        return not busy and frames == copied
+        wholly_copied = not busy and frames == copied
+        if wholly_copied:
+            self.unsettled = 0
+        return bool(wholly_copied)
 
     def close(self) -> None:
         """Gives the file up; never raises."""
