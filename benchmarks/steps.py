@@ -22,6 +22,7 @@ from proxy.config import Settings, read_settings
 from proxy.core.callers import credential, fingerprint
 from proxy.core.decide import approve
 from proxy.core.dialects import routing
+from proxy.core.fields import Fields
 from proxy.core.record import FIRST_PREV, Draft, Recorder, seal
 from proxy.core.scrub import Scrubber
 from proxy.core.strict_json import parse
@@ -145,17 +146,19 @@ def request_steps(bench: Bench) -> dict[str, Callable[[], object]]:
     assert call is not None
     assert decision is not None
     assert match is not None
-    secret, revision = credential(raw), bench.revision
+    secret, revision, tables = credential(raw), bench.revision, bench.revision.tables
     dialect = routing.dialect_of(match.endpoint)
     return {
         "identifier": ids.uuid7,
         "stamp of a record": bench.clock.stamp,
         "match the endpoint": lambda: routing.match(raw),
+        "find the header fields": lambda: Fields(raw.headers),
+        "judge the header": lambda: (tables.headers.judge(raw.fields), tables.headers.agent(raw.fields)),
         "find the credential": lambda: credential(raw),
         "fingerprint": lambda: fingerprint(secret, bench.pepper),
         "decide": lambda: revision.decide(call, caller, visit.at),
         "approve": lambda: approve(decision),
-        "make the upstream request": lambda: dialect.forward(raw, match, call, raw.body, revision.tables),
+        "make the upstream request": lambda: dialect.forward(raw, match, call, raw.body, tables),
     }
 
 

@@ -343,6 +343,11 @@ class Approval:
         self.route = route
 
 
+# Decisions that were found sound, each kept so that its id stays its own; they hold no content.
+_SOUND: dict[int, Decision] = {}
+_MOST_SOUND = 512
+
+
 def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
     """Turn a decision into the right to forward, or raise `NotApproved`.
 
@@ -361,6 +366,17 @@ def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
 
 
 def _sound(decision: Decision) -> Route:
+    """The route of a decision that is checked once: a frozen value stays as it was."""
+    if _SOUND.get(id(decision)) is decision and decision.route is not None:
+        return decision.route
+    route = _checked(decision)
+    if len(_SOUND) >= _MOST_SOUND:
+        _SOUND.clear()
+    _SOUND[id(decision)] = decision
+    return route
+
+
+def _checked(decision: Decision) -> Route:
     """Check what every allowing decision must be, so that a made-up one does not pass."""
     named = {finding.policy for finding in decision.findings}
     if not decision.allowed or decision.route is None or not decision.policies:

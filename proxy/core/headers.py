@@ -8,11 +8,12 @@ value by value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
 from proxy.core.errors import Mistake, Unreadable
+from proxy.core.fields import LONGEST_NAME, Fields
 from proxy.core.values import Headers, Json
 
 Verdict: TypeAlias = Literal["admit", "drop", "refuse"]
@@ -21,6 +22,7 @@ Verdict: TypeAlias = Literal["admit", "drop", "refuse"]
 _MEMO_LIMIT = 512
 # One line of printable ASCII; other bytes are read differently from server to server.
 _PLAIN = re.compile(rb"[\x20-\x7e]{0,1024}")
+_VISIBLE, _LONGEST = bytes(range(0x20, 0x7F)), 1024
 _SECTIONS = {"schema_version", "date_seen", "sources", "request", "response", "judged", "agents"}
 
 
@@ -30,6 +32,20 @@ class Opinion:
 
     verdict: Verdict
     why: str
+
+
+class _Crosses(dict[bytes, bool]):
+    """Names as they came -> whether the table lists them for the gateway."""
+
+    def __init__(self, listed: frozenset[bytes]) -> None:
+        super().__init__()
+        self._listed = listed
+
+    def __missing__(self, name: bytes) -> bool:
+        crosses = name.lower() in self._listed
+        if len(self) < _MEMO_LIMIT and len(name) <= LONGEST_NAME:
+            self[name] = crosses
+        return crosses
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +58,83 @@ class HeaderTable:
     judged: Mapping[bytes, Mapping[str, Opinion]]
     agents: tuple[tuple[bytes, str], ...]
     _memo: dict[bytes, bool] = field(default_factory=dict, compare=False, repr=False)
+    _admitted_whole: set[tuple[bytes, bytes]] = field(default_factory=set, compare=False, repr=False)
+    _crosses: _Crosses = field(init=False, compare=False, repr=False)
+    _opting: tuple[bytes, ...] = field(init=False, compare=False, repr=False)
+    _programs: re.Pattern[bytes] = field(init=False, compare=False, repr=False)
 
-    def judge(self, headers: Headers) -> None:
+    def __post_init__(self) -> None:
+        prefixes = b"|".join(b"(" + re.escape(prefix) + b")" for prefix, _ in self.agents)
+        object.__setattr__(self, "_crosses", _Crosses(self.request))
+        object.__setattr__(self, "_opting", tuple(self.judged))
+        object.__setattr__(self, "_programs", re.compile(prefixes or b"(?!)"))
+
+    def judge(self, fields: Fields) -> None:
         """Refuse what must not be dropped in silence.
 
         Raises `Unreadable`: `unknown_value` for an opt-in value that no table lists,
         `feature_refused` for one that is refused, `ambiguous_member` for a header that stands twice
         with different values.
         """
-        seen: dict[bytes, bytes] = {}
-        for name, value in headers:
-            lower = name.lower()
-            if lower in self.judged:
-                for item in _items(value):
-                    self._judge(lower, item)
-            elif lower in self.request and lower != b"accept" and seen.setdefault(lower, value) != value:
-                shown = lower.decode("ascii")
-                words = f"The header {shown} stands twice. Send it once."
-                raise Unreadable("ambiguous_member", words, param=shown)
+        if fields.repeated or self._opts_in(fields):
+            self._judge_each(fields.pairs)
 
-    def upstream(self, headers: Headers) -> Headers:
+    def upstream(self, fields: Fields) -> Headers:
         """The fields that may go to the gateway, in their order and case."""
-        kept = []
-        for name, value in headers:
-            lower = name.lower()
-            if lower in self.request:
-                if _PLAIN.fullmatch(value):
-                    kept.append((name, value))
-            elif lower in self.judged and (rest := self._admitted(lower, value)):
-                kept.append((name, rest))
-        return tuple(kept)
+        if not self._opts_in(fields):
+            crosses = self._crosses
+            kept = [pair for pair in fields.pairs if crosses[pair[0]]]
+            # What is plain as a whole, and no longer than one value may be, is plain in every part.
+            whole = b"".join([value for _, value in kept])
+            if len(whole) <= _LONGEST and not whole.translate(None, _VISIBLE):
+                return tuple(kept)
+        return self._upstream_each(fields.pairs)
 
     def downstream(self, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The fields of a reply that may go back to the caller, in their order and case."""
         return tuple([(name, value) for name, value in pairs if self._returns(name)])
 
-    def agent(self, headers: Headers) -> str:
+    def agent(self, fields: Fields) -> str:
         """The calling program by a name from the table, `other` when the table does not know it."""
+        found = self._programs.match(fields.first.get(b"user-agent", b""))
+        return self.agents[found.lastindex - 1][1] if found and found.lastindex else "other"
+
+    def _opts_in(self, fields: Fields) -> bool:
+        return not fields.first.keys().isdisjoint(self._opting)
+
+    def _judge_each(self, headers: Headers) -> None:
+        seen: dict[bytes, bytes] = {}
         for name, value in headers:
-            if name.lower() == b"user-agent":
-                return next((known for prefix, known in self.agents if value.startswith(prefix)), "other")
-        return "other"
+            lower = name.lower()
+            if lower in self.judged:
+                if (lower, value) not in self._admitted_whole:
+                    self._judge_value(lower, value)
+            elif lower in self.request and lower != b"accept" and seen.setdefault(lower, value) != value:
+                shown = lower.decode("ascii")
+                words = f"The header {shown} stands twice. Send it once."
+                raise Unreadable("ambiguous_member", words, param=shown)
+
+    def _judge_value(self, name: bytes, value: bytes) -> None:
+        items = _items(value)
+        for item in items:
+            self._judge(name, item)
+        self._remember(name, value, items)
+
+    def _remember(self, name: bytes, value: bytes, items: Sequence[str]) -> None:
+        """Keep a value made of admitted items only: it says nothing but what the table says."""
+        admitted = all(self.judged[name][item].verdict == "admit" for item in items)
+        if admitted and len(value) <= _LONGEST and len(self._admitted_whole) < _MEMO_LIMIT:
+            self._admitted_whole.add((name, value))
+
+    def _upstream_each(self, headers: Headers) -> Headers:
+        kept = []
+        for name, value in headers:
+            if self._crosses[name]:
+                if _PLAIN.fullmatch(value):
+                    kept.append((name, value))
+            elif (lower := name.lower()) in self.judged and (rest := self._admitted(lower, value)):
+                kept.append((name, rest))
+        return tuple(kept)
 
     def _returns(self, name: bytes) -> bool:
         known = self._memo.get(name)
@@ -107,6 +159,8 @@ class HeaderTable:
             raise Unreadable("feature_refused", words, param=header)
 
     def _admitted(self, name: bytes, value: bytes) -> bytes:
+        if (name, value) in self._admitted_whole:
+            return value
         opinions, items = self.judged[name], _items(value)
         kept = [item for item in items if item in opinions and opinions[item].verdict == "admit"]
         return value if len(kept) == len(items) else ",".join(kept).encode("ascii")

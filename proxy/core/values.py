@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from proxy.core.fields import Fields
+
 RouteId = NewType("RouteId", str)
 """A pinned `provider/model` id, exactly as the catalogue spells it (case matters)."""
 PolicyId = NewType("PolicyId", str)
@@ -43,6 +45,22 @@ class RawRequest:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     peer: str = ""
+    _fields: Fields | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def fields(self) -> Fields:
+        """The header fields by name; found at the first question, because some requests end before it."""
+        found = self._fields
+        if found is None:
+            found = Fields(self.headers)
+            object.__setattr__(self, "_fields", found)
+        return found
+
+    def with_body(self, body: bytes) -> RawRequest:
+        """The same request around another body; its header fields need not be found again."""
+        other = RawRequest(self.method, self.path, self.query, self.headers, body, self.peer)
+        object.__setattr__(other, "_fields", self._fields)
+        return other
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.callers import LONGEST, CallerTable, credential, fingerprint
+from proxy.core.callers import LONGEST, CallerTable, _sole, _weighed, credential, fingerprint
 from proxy.core.errors import Unreadable
 from proxy.core.values import Caller, RawRequest
 
@@ -143,3 +143,22 @@ def test_a_table_finds_only_the_keys_that_are_in_force() -> None:
     assert table.find(fingerprint(KEY, b"p")) is caller
     assert table.find(fingerprint(KEY + b"x", b"p")) is None
     assert table.find(fingerprint(KEY[:-1], b"p")) is None
+
+
+carriers = st.sampled_from(
+    [b"Authorization", b"authorization", b"x-api-key", b"X-Goog-Api-Key", b"x-other", b"proxy-authorization"]
+)
+carried = st.sampled_from(
+    [b"", KEY, b"Bearer " + KEY, b"bearer " + KEY, b"Bearer  " + KEY, b"Bearer ", b"Bearer a b",
+     b"Bearer \xff", b"Basic " + KEY, b"Bearer " + b"x" * (LONGEST + 1), b"Bearer other"]
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(carriers, carried), max_size=4),
+    st.sampled_from(["", "alt=sse", f"key={KEY.decode()}", "%6bey=other", "monkey=1"]),
+)
+def test_the_short_way_to_a_credential_finds_what_the_long_way_finds(headers, query: str) -> None:
+    raw = request(*headers, query=query)
+    if short := _sole(raw):
+        assert short == _weighed(raw)

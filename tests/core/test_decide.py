@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.decide import MOST_ALTERNATIVES, Approval, NotApproved, approve, decide
+from proxy.core.decide import _SOUND, MOST_ALTERNATIVES, Approval, NotApproved, approve, decide
 from proxy.core.reasons import REASONS
 from proxy.core.values import (
     Call,
@@ -332,6 +332,19 @@ def test_a_decision_made_up_elsewhere_is_not_approved() -> None:
     ):
         with pytest.raises(NotApproved):
             approve(forged)
+
+
+def test_an_approval_that_was_given_before_vouches_for_no_decision_but_that_one() -> None:
+    first = judge(pin(GOOD))
+    approve(first)
+    for _ in range(600):
+        # Each takes the place in memory that the one before it gave up.
+        forged = replace(first, findings=())
+        with pytest.raises(NotApproved):
+            approve(forged)
+    for _ in range(600):
+        approve(replace(first))
+    assert len(_SOUND) <= 512
 
 
 def test_an_edited_request_has_to_be_judged_again_and_alike() -> None:

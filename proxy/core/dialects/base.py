@@ -96,10 +96,11 @@ class Common:
         endpoint, target = match.endpoint, match.endpoint.upstream
         if "{model}" in target:
             target = target.replace("{model}", path_model(call.models[0]))
-        # Only the literal pairs of the endpoint travel on; `key=` and its like stay here.
-        pairs = [pair for pair in raw.query.split("&") if pair in endpoint.query and not pair.endswith("=")]
-        query = "?" + "&".join(pairs) if pairs else ""
-        return UpstreamRequest(endpoint.method, target + query, tables.headers.upstream(raw.headers), body)
+        if raw.query:
+            # Only the literal pairs of the endpoint travel on; `key=` and its like stay here.
+            pairs = [p for p in raw.query.split("&") if p in endpoint.query and not p.endswith("=")]
+            target += "?" + "&".join(pairs) if pairs else ""
+        return UpstreamRequest(endpoint.method, target, tables.headers.upstream(raw.fields), body)
 
 
 def unknown_model(model: str) -> Refusal:

@@ -111,7 +111,7 @@ class Google(Common):
         if operation == "interactions":
             return call_in_body(raw, match, tables)
         body, effects = read_json(raw, match, tables)
-        agent = tables.headers.agent(raw.headers)
+        agent = tables.headers.agent(raw.fields)
         return _call(match, tuple(_repeats(body, match.model)), effects, agent)
 
     @override

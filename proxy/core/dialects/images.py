@@ -76,10 +76,10 @@ def is_translated(match: Match) -> bool:
 def translate(raw: RawRequest, match: Match) -> tuple[RawRequest, Match]:
     """The request as Opper's native one, with `store: false`; raises `Unreadable`."""
     edits = match.endpoint.operation == "images.edit"
-    if edits and is_form(single_media(raw.headers)):
-        given = _from_form(read_form(raw.body, single_media(raw.headers), lists={"image[]"}))
+    if edits and is_form(media := single_media(raw.fields)):
+        given = _from_form(read_form(raw.body, media, lists={"image[]"}))
     else:
-        require_json(raw.headers)
+        require_json(raw.fields)
         given = _from_json(parse_object(raw.body), edits=edits)
     headers = tuple(pair for pair in raw.headers if pair[0].lower() != b"content-type")
     native = replace(

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.core.errors import Unreadable
+from proxy.core.fields import Fields
 from proxy.core.strict_json import parse_object
-from proxy.core.values import Call, Edit, Effect, Headers, Json, Match, Pointer, RawRequest, Signal
+from proxy.core.values import Call, Edit, Effect, Json, Match, Pointer, RawRequest, Signal
 
 if TYPE_CHECKING:
     from proxy.core.dialects.base import Tables
@@ -19,26 +20,22 @@ _TOOL_PLACES = ("tools", "tool", "definition", "tool_changes")
 _PATH_MODEL = re.compile(r"[A-Za-z0-9._:@+-]+(?:/[A-Za-z0-9._:@+-]+)*")
 
 
-def header_values(headers: Headers, name: bytes) -> list[bytes]:
-    """Every value of a header; `name` is lower case."""
-    return [value for key, value in headers if key.lower() == name]
-
-
-def single_media(headers: Headers) -> bytes:
+def single_media(fields: Fields) -> bytes:
     """The one content type of an uncoded body, or `Unreadable`."""
-    if header_values(headers, b"content-encoding"):
+    if b"content-encoding" in fields.first:
         raise Unreadable(
             "content_coding", "Send the body without Content-Encoding.", param="content-encoding"
         )
-    types = header_values(headers, b"content-type")
-    if len(types) != 1:
+    media = fields.first.get(b"content-type")
+    if media is None or b"content-type" in fields.repeated:
         raise Unreadable("unsupported_media_type", "Send exactly one Content-Type.", param="content-type")
-    return types[0]
+    return media
 
 
-def require_json(headers: Headers) -> None:
+def require_json(fields: Fields) -> None:
     """Take JSON as UTF-8 and nothing that another reader could take for something else."""
-    if not _JSON_TYPE.fullmatch(single_media(headers)):
+    media = single_media(fields)
+    if media != b"application/json" and not _JSON_TYPE.fullmatch(media):
         raise Unreadable(
             "unsupported_media_type", "Send Content-Type: application/json.", param="content-type"
         )
@@ -58,8 +55,8 @@ def bodiless(match: Match) -> Call:
 
 def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, Json], tuple[Effect, ...]]:
     """The body by its only reading, and the features found in it; raises `Unreadable`."""
-    require_json(raw.headers)
-    tables.headers.judge(raw.headers)
+    require_json(raw.fields)
+    tables.headers.judge(raw.fields)
     body = parse_object(raw.body)
     table = match.endpoint.members
     found = tables.members.read(table, body)
@@ -133,7 +130,7 @@ def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:
         models=models,
         stream=is_streamed(body),
         effects=effects,
-        agent=tables.headers.agent(raw.headers),
+        agent=tables.headers.agent(raw.fields),
         fallbacks_at=places,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.core.dialects import DIALECTS, Dialect
-from proxy.core.dialects.reading import header_values, path_model
+from proxy.core.dialects.reading import path_model
 from proxy.core.errors import Unreadable
 from proxy.core.values import Endpoint, Match, RawRequest
 
@@ -55,6 +55,13 @@ def _compile() -> tuple[Mapping[str, tuple[Endpoint, ...]], Sequence[_Template]]
 
 
 _EXACT, _TEMPLATES = _compile()
+# A path that one operation has alone needs no look at the rest of the request.
+_SOLE = {
+    (endpoint.method, path): Match(endpoint)
+    for path, endpoints in _EXACT.items()
+    for endpoint in endpoints
+    if [each.method for each in endpoints].count(endpoint.method) == 1
+}
 _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
@@ -69,7 +76,7 @@ def match(raw: RawRequest) -> Match | None:
     Raises `Unreadable`: `bad_request_target` for a path that can be read as another, a query that
     the endpoint does not take, or signals of two SDKs; `method_not_allowed`.
     """
-    found = _find(raw, raw.path, session="")
+    found = _SOLE.get((raw.method, raw.path)) or _find(raw, raw.path, session="")
     if found is None and raw.path.startswith(_SESSION):
         session, native = _session(raw.path)
         found = _find(raw, native, session=session)
@@ -77,7 +84,8 @@ def match(raw: RawRequest) -> Match | None:
         if not _PLAIN_PATH.fullmatch(raw.path) or _has_dots(raw.path):
             raise _bad_target("The path is not written plainly; send it exactly as the API documents it.")
         return None
-    _check_query(raw.query, found.endpoint.query)
+    if raw.query:
+        _check_query(raw.query, found.endpoint.query)
     return found
 
 
@@ -117,12 +125,8 @@ def _owner(raw: RawRequest, endpoints: Sequence[Endpoint]) -> Endpoint:
     """Of several dialects with one path, the one whose SDK is asking; OpenAI where nothing tells."""
     if len(endpoints) == 1:
         return endpoints[0]
-    anthropic = bool(header_values(raw.headers, b"anthropic-version"))
-    google = (
-        bool(header_values(raw.headers, b"x-goog-api-key"))
-        or raw.query.startswith("key=")
-        or "&key=" in raw.query
-    )
+    anthropic = b"anthropic-version" in raw.fields.first
+    google = b"x-goog-api-key" in raw.fields.first or raw.query.startswith("key=") or "&key=" in raw.query
     if anthropic and google:
         raise _bad_target("The request shows the headers of two SDKs on a path that both have.")
     wanted = "anthropic" if anthropic else "google" if google else "openai"
@@ -147,7 +151,7 @@ def _session(path: str) -> tuple[str, str]:
 
 def _check_query(query: str, allowed: Sequence[str]) -> None:
     names: set[str] = set()
-    for pair in query.split("&") if query else ():
+    for pair in query.split("&"):
         name, equals, value = pair.partition("=")
         listed = pair in allowed or (
             bool(equals) and name + "=" in allowed and bool(_QUERY_VALUE.fullmatch(value))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from proxy.core.dialects import DIALECTS, Dialect
-from proxy.core.dialects.reading import header_values
 from proxy.core.values import Match, RawRequest
 
 _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
@@ -17,5 +16,5 @@ def shape_of(raw: RawRequest, match: Match | None) -> Dialect:
         return _BY_NAME[match.endpoint.dialect]
     path = raw.path.removeprefix("/v3/compat")
     hinted = [name for prefix, name in _PLACES if path.startswith(prefix)]
-    hinted += [name for header, name in _SIGNS if header_values(raw.headers, header)]
+    hinted += [name for header, name in _SIGNS if header in raw.fields.first]
     return _BY_NAME[next((name for name in hinted if name in _BY_NAME), "openai")]

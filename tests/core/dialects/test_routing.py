@@ -288,3 +288,10 @@ def test_every_endpoint_can_be_reached_and_belongs_to_its_dialect():
             got = found(endpoint.method, endpoint.template.replace("{model}", "a/b"), headers)
             assert got.endpoint == endpoint
             assert routing.dialect_of(endpoint) is dialect
+
+
+@pytest.mark.parametrize("headers", [(), ANTHROPIC, GOOGLE, ANTHROPIC + GOOGLE])
+@pytest.mark.parametrize(("method", "path"), list(routing._SOLE))
+def test_an_operation_that_has_its_path_alone_is_found_as_by_a_full_look(method, path, headers) -> None:
+    asked = raw(method, path, headers)
+    assert routing.match(asked) == routing._find(asked, path, session="")
