@@ -23,6 +23,7 @@ from proxy.core.callers import credential, fingerprint
 from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.fields import Fields
+from proxy.core.glance import in_order
 from proxy.core.record import FIRST_PREV, Draft, Recorder, seal
 from proxy.core.scrub import Scrubber
 from proxy.core.strict_json import parse
@@ -129,8 +130,10 @@ def reading(bench: Bench, kind: str) -> dict[str, Callable[[], object]]:
     body = parse(raw.body)
     assert isinstance(body, dict)
     table = match.endpoint.members
+    shape = tables.members.table(table)
     return {
         f"parse strictly ({kind})": lambda: parse(raw.body),
+        f"glance ({kind})": lambda: in_order(shape, body, raw.body),
         f"judge members ({kind})": lambda: tables.members.read(table, body),
         f"find effects ({kind})": lambda: tables.effects.find(table.partition(".")[0], table, body),
         f"read, all of it ({kind})": lambda: dialect.read(raw, match, tables),

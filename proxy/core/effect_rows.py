@@ -75,6 +75,16 @@ class Node:
     choices: dict[Where, Node] = field(default_factory=dict)
     deep: list[tuple[Path, Question]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
+    only: bool = False
+    """Whether named members are all that is asked about; told, like `known`, when the tree has grown."""
+
+    def settle(self) -> None:
+        """Tell what the walk asks of every node, from here on down."""
+        self.known = frozenset(self.names)
+        self.only = not (self.questions or self.every or self.where or self.deep or self.gaps)
+        for child in (*self.names.values(), *self.choices.values(), *filter(None, [self.every])):
+            child.settle()
 
 
 # -- what an op asks -------------------------------------------------------------------------------
@@ -175,6 +185,8 @@ class Compiler:
                 _check(row_id, about, when, sources)
                 if section == "rows":
                     self._take(_row(row_id, about, len(self.rows)), about, when)
+        for tree in self._trees.values():
+            tree.settle()
 
     def _take(self, row: Row, about: Mapping[str, Json], when: Mapping[str, Json]) -> None:
         if row.id in self.rows:

@@ -6,8 +6,8 @@ members that some row asks about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from proxy.core.effect_rows import Compiler, Node, Row, Undo
@@ -16,7 +16,14 @@ from proxy.core.json_path import Name, select, written
 from proxy.core.removals import removals
 from proxy.core.values import Edit, Effect, Json, Pointer
 
-Found: TypeAlias = "dict[str, tuple[Row, list[Pointer]]]"
+Applying: TypeAlias = frozenset[int]
+"""The numbers of the rows that apply to a model."""
+Hits: TypeAlias = "list[tuple[Row, Pointer]]"
+"""Rows whose question was answered with yes, each with the place, in the order of the body."""
+
+_CONTAINERS = frozenset((dict, list))
+# Models are named by callers: what is remembered must not grow with what they invent.
+_MOST_MODELS, _LONGEST_MODEL = 256, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class EffectTable:
 
     endpoints: Mapping[tuple[str, str], Node]
     rows: Mapping[str, Row]
+    _applying: dict[str, Applying] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def find(self, dialect: str, path: str, body: Json, *, model: str = "") -> tuple[Effect, ...]:
         """Every feature that a body has, in the order of the tables.
@@ -34,20 +42,23 @@ class EffectTable:
         ours and raises KeyError. `model` is the model of the path where the body names none. A pin
         (`provider/model`) also brings in the rows of its provider alone.
         """
-        found: Found = {}
-        _walk(self.endpoints[dialect, path], body, (), found)
-        if not found:
-            return ()
         named = body.get("model") if isinstance(body, dict) else None
-        provider, _, tail = (named if isinstance(named, str) else model).rpartition("/")
-        provider = provider.partition("/")[0]
-        rows = [pair for pair in found.values() if _applies(pair[0], provider, tail)]
-        rows.sort(key=_order)
-        return tuple(_effect(row, pointers, body) for row, pointers in rows)
+        may = self._applying_to(named if isinstance(named, str) else model)
+        hits = _walk(self.endpoints[dialect, path], body, may)
+        return tuple([_effect(row, pointers, body) for row, pointers in _by_row(hits)]) if hits else ()
 
-
-def _order(pair: tuple[Row, list[Pointer]]) -> int:
-    return pair[0].number
+    def _applying_to(self, model: str) -> Applying:
+        """The numbers of the rows that apply to a model; remembered, for most requests name one of a few."""
+        known = self._applying.get(model)
+        if known is None:
+            provider, _, tail = model.rpartition("/")
+            provider = provider.partition("/")[0]
+            known = frozenset([row.number for row in self.rows.values() if _applies(row, provider, tail)])
+            if len(self._applying) >= _MOST_MODELS:
+                self._applying.clear()
+            if len(model) <= _LONGEST_MODEL:
+                self._applying[model] = known
+        return known
 
 
 def _applies(row: Row, provider: str, tail: str) -> bool:
@@ -61,55 +72,90 @@ def _effect(row: Row, pointers: Sequence[Pointer], body: Json) -> Effect:
 
 
 # -- the walk --------------------------------------------------------------------------------------
+#
+# Most bodies hold next to nothing that a row asks about. So a place is put together from its end, and
+# only where something was found; what no question can reach is not entered.
 
 
-def _walk(node: Node, value: Json, at: Pointer, found: Found) -> None:
+def _walk(node: Node, value: Json, may: Applying) -> Hits:
+    hits: Hits = []
     for question in node.questions:
-        if question.holds(value):
-            _note(question.row, at, found)
+        if question.row.number in may and question.holds(value):
+            hits.append((question.row, ()))
     if isinstance(value, dict):
-        if node.names:
-            known = node.names.get
-            for name, below in value.items():
-                if (next_node := known(name)) is not None:
-                    _walk(next_node, below, (*at, name), found)
+        if node.names and not node.known.isdisjoint(value):
+            hits += _named(node, value, may)
         if node.gaps or node.deep:
-            _look_around(node, value, at, found)
+            hits += _around(node, value, may)
         if node.every is not None or node.where:
-            for name, below in value.items():
-                _walk_child(node, below, (*at, name), found)
+            hits += _each(node, value.items(), may)
     elif isinstance(value, list) and (node.every is not None or node.where):
-        for index, below in enumerate(value):
-            _walk_child(node, below, (*at, index), found)
+        hits += _each(node, enumerate(value), may)
+    return hits
 
 
-def _walk_child(node: Node, value: Json, at: Pointer, found: Found) -> None:
-    if node.every is not None:
-        _walk(node.every, value, at, found)
-    for name, by_text in node.where.items():
-        text = (value.get(name) if isinstance(value, dict) else None) if name else value
-        if isinstance(text, str):
-            for next_node in by_text.get(text, ()):
-                _walk(next_node, value, at, found)
+def _named(node: Node, value: dict[str, Json], may: Applying) -> Hits:
+    hits: Hits = []
+    names = node.names
+    for name, below in value.items():
+        child = names.get(name)
+        # A text or number has nothing below it: where nobody asks about itself, it is passed over.
+        if child is None or not (child.questions or below.__class__ in _CONTAINERS):
+            continue
+        if found := _walk(child, below, may):
+            hits += _below(name, found)
+    return hits
 
 
-def _look_around(node: Node, value: dict[str, Json], at: Pointer, found: Found) -> None:
+def _each(node: Node, children: Iterable[tuple[str | int, Json]], may: Applying) -> Hits:
+    hits: Hits = []
+    every, where = node.every, node.where
+    for step, below in children:
+        if every is not None and not (every.only and _is_dull(every, below)):
+            hits += _below(step, _walk(every, below, may))
+        for name, by_text in where.items():
+            text = (below.get(name) if isinstance(below, dict) else None) if name else below
+            if isinstance(text, str):
+                for next_node in by_text.get(text, ()):
+                    hits += _below(step, _walk(next_node, below, may))
+    return hits
+
+
+def _is_dull(node: Node, value: Json) -> bool:
+    """Whether nothing can be found below a node that leads to named members only."""
+    if not isinstance(value, dict):
+        return True
+    for name, child in node.names.items():
+        if name in value and (child.questions or value[name].__class__ in _CONTAINERS):
+            return False
+    return True
+
+
+def _below(step: str | int, hits: Hits) -> Hits:
+    return [(row, (step, *at)) for row, at in hits] if hits else hits
+
+
+def _around(node: Node, value: dict[str, Json], may: Applying) -> Hits:
     """Members that may be missing, and members at any depth."""
+    hits: Hits = []
     for chain, names, question in node.gaps:
-        names = names or _chosen(value, chain)
-        if question.holds(_reach(value, names)):
-            _note(question.row, (*at, *names), found)
+        if question.row.number in may:
+            names = names or _chosen(value, chain)
+            if question.holds(_reach(value, names)):
+                hits.append((question.row, names))
     for path, question in node.deep:
-        for pointer in select(path, value, at):
-            if question.holds(_at(value, pointer[len(at) :])):
-                _note(question.row, pointer, found)
+        if question.row.number in may:
+            found = [at for at in select(path, value) if question.holds(_at(value, at))]
+            hits += [(question.row, at) for at in found]
+    return hits
 
 
-def _note(row: Row, at: Pointer, found: Found) -> None:
-    if row.id in found:
-        found[row.id][1].append(at)
-    else:
-        found[row.id] = (row, [at])
+def _by_row(hits: Hits) -> list[tuple[Row, list[Pointer]]]:
+    """The places of each row, in the order of the tables."""
+    found: dict[int, tuple[Row, list[Pointer]]] = {}
+    for row, at in hits:
+        found.setdefault(row.number, (row, []))[1].append(at)
+    return [found[number] for number in sorted(found)]
 
 
 def _chosen(value: Json, chain: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

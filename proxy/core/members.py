@@ -11,7 +11,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from enum import Enum
+from typing import Final, TypeAlias, TypeVar
 
 from proxy.core.errors import Mistake, Unreadable
 from proxy.core.json_path import snake
@@ -34,6 +35,18 @@ _KINDS_IN_WORDS: Mapping[type, str] = {
 }
 
 
+class Mark(Enum):
+    """What a value of a kind that may stand there still has to be looked at for."""
+
+    NUMBER = "number"
+    OPEN = "open"
+
+
+NUMBER: Final = Mark.NUMBER
+OPEN: Final = Mark.OPEN
+Target: TypeAlias = "Mark | frozenset[str] | Shape | Slot | None"
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """What a reading found: where members stand that the table does not know, outermost first."""
@@ -51,6 +64,17 @@ class Slot:
     values: frozenset[str] | None = None
     shape: Shape | None = None
     item: Slot | None = None
+    targets: dict[type, Target] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What has to be looked at next, by type and without a detour: None is for nothing."""
+
+    def __post_init__(self) -> None:
+        for kind, action in self.actions.items():
+            self.targets[kind] = self._target(kind, action)
+
+    def _target(self, kind: type, action: int) -> Target:
+        if action != _FINE:
+            return {_TEXT: self.values, _OBJECT: self.shape, _ITEMS: self.item}[action]
+        return OPEN if kind in (dict, list) else NUMBER if kind in (int, float) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from proxy.core.values import Json
 
 MAX_DEPTH = 64
 MAX_MEMBERS = 100_000
-_DOUBLE_MAX = 1.7976931348623157e308
+DOUBLE_MAX = 1.7976931348623157e308
 _LONG = 64
 _CONTAINERS = (dict, list)
 _NAME_SHOWN = 64
@@ -35,8 +35,16 @@ def parse_object(
     body: bytes, *, max_depth: int = MAX_DEPTH, max_members: int = MAX_MEMBERS
 ) -> dict[str, Json]:
     """Read a body that has to be one JSON object; raises `Unreadable` as `parse` does."""
-    value = parse(body, max_depth=max_depth, max_members=max_members)
+    value = load_object(body)
+    vet(value, body, max_depth=max_depth, max_members=max_members)
+    return value
+
+
+def load_object(body: bytes) -> dict[str, Json]:
+    """Read a body that has to be one JSON object, as far as jiter judges it; `vet` has to follow."""
+    value = _load(body)
     if not isinstance(value, dict):
+        vet(value, body)
         raise Unreadable("wrong_type", "The body must be a JSON object.")
     return value
 
@@ -48,17 +56,27 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH, max_members: int = MAX_MEM
     together. Codes: unreadable_json, duplicate_key, ambiguous_member, too_deep,
     too_many_members, number_out_of_range.
     """
+    value = _load(body)
+    vet(value, body, max_depth=max_depth, max_members=max_members)
+    return value
+
+
+def _load(body: bytes) -> Json:
     try:
         # Values are not cached: jiter's cache outlives the request, and they are content.
         value: Json = from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError as error:
         raise _refused(body, str(error)) from None
+    return value
+
+
+def vet(value: Json, body: bytes, *, max_depth: int = MAX_DEPTH, max_members: int = MAX_MEMBERS) -> None:
+    """Refuse what jiter lets pass and other readers take differently; `body` is what was read."""
     _measure(value, max_depth, max_members)
     # Raw NUL bytes are no JSON, so a NUL in a name can only come from this escape. The first search
     # is a memchr: it spares megabytes of base64 the second one.
     if b"\\" in body and rb"\u0000" in body:
         _refuse_nul_names(value)
-    return value
 
 
 def _refused(body: bytes, said: str) -> Unreadable:
@@ -113,7 +131,7 @@ def _below(level: list[Container]) -> list[Container]:
                 continue
             if isinstance(value, _CONTAINERS):
                 found.append(value)
-            elif value is not None and not -_DOUBLE_MAX <= value <= _DOUBLE_MAX:
+            elif value is not None and not -DOUBLE_MAX <= value <= DOUBLE_MAX:
                 raise _overflow()
     return found
 

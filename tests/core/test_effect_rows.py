@@ -82,3 +82,15 @@ def test_one_tree_serves_every_path_of_an_endpoint() -> None:
     compiler.take_endpoints({"endpoints": {"e": {"dialects": ["d", "f"], "paths": ["/a", "/b"]}}})
     assert len(compiler.paths) == 6
     assert len({id(tree) for tree in compiler.paths.values()}) == 1
+
+
+def test_what_applies_to_one_model_is_not_taken_for_another_and_does_not_pile_up() -> None:
+    when = {"op": "present", "at": ["$.a"]}
+    table = compiled({"r": {"when": when, "providers": ["p"], "models": "^m1$"}})
+    for number in range(600):
+        for model in (f"p/m{number}", f"q/m{number}", f"p/m{number}" + "x" * 200):
+            found = table.find("d", "e", {"model": model, "a": 1})
+            assert bool(found) is (model == "p/m1")
+            assert table.find("d", "e", {"a": 1}, model=model) == found
+    assert len(table._applying) <= 256
+    assert max(map(len, table._applying)) <= 128

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from proxy.core.errors import Unreadable
 from proxy.core.fields import Fields
-from proxy.core.strict_json import parse_object
+from proxy.core.glance import in_order
+from proxy.core.members import Shape, read_members
+from proxy.core.strict_json import load_object, vet
 from proxy.core.values import Call, Edit, Effect, Json, Match, Pointer, RawRequest, Signal
 
 if TYPE_CHECKING:
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 _JSON_TYPE = re.compile(rb'application/json(?:; ?charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 _MOST_TEXTS, _MOST_TOKENS = 2048, 8192
-_TOOL_PLACES = ("tools", "tool", "definition", "tool_changes")
+_ORDERED_PLACES = ("tools", "tool", "definition", "tool_changes")
+_TOOL_PLACES = frozenset(_ORDERED_PLACES)
+_CONTAINERS = (dict, list)
 _PATH_MODEL = re.compile(r"[A-Za-z0-9._:@+-]+(?:/[A-Za-z0-9._:@+-]+)*")
 
 
@@ -57,11 +61,17 @@ def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, 
     """The body by its only reading, and the features found in it; raises `Unreadable`."""
     require_json(raw.fields)
     tables.headers.judge(raw.fields)
-    body = parse_object(raw.body)
+    body = load_object(raw.body)
     table = match.endpoint.members
-    found = tables.members.read(table, body)
-    effects = tables.effects.find(table.partition(".")[0], table, body, model=match.model)
-    return body, unknown_members(found.unknown) + effects
+    shape = tables.members.table(table)
+    effects = () if in_order(shape, body, raw.body) else _strangers(shape, body, raw.body)
+    return body, effects + tables.effects.find(table.partition(".")[0], table, body, model=match.model)
+
+
+def _strangers(shape: Shape, body: dict[str, Json], source: bytes) -> tuple[Effect, ...]:
+    """What is not in order at a glance: refused, or reported as members that no table knows."""
+    vet(body, source)
+    return unknown_members(read_members(shape, body).unknown)
 
 
 def references(body: dict[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer, ...]]:
@@ -89,15 +99,26 @@ def _tools(body: dict[str, Json]) -> Iterator[tuple[Pointer, dict[str, Json]]]:
     """Every tool definition, also those that items of a conversation bring along."""
     nodes: list[tuple[Pointer, dict[str, Json]]] = [((), body)]
     nodes += _objects(body.get("input"), ("input",))
-    for place, message in _objects(body.get("messages"), ("messages",)):
-        nodes += _objects(message.get("content"), (*place, "content"))
+    nodes += _said(body.get("messages"))
     while nodes:
         at, node = nodes.pop()
+        if _TOOL_PLACES.isdisjoint(node):
+            continue
         below = [
-            found for name in _TOOL_PLACES if name in node for found in _objects(node[name], (*at, name))
+            found for name in _ORDERED_PLACES if name in node for found in _objects(node[name], (*at, name))
         ]
         yield from below
         nodes += below
+
+
+def _said(messages: Json) -> Iterator[tuple[Pointer, dict[str, Json]]]:
+    """The objects in the contents of messages; a content that is one text holds none."""
+    if isinstance(messages, dict):
+        yield from _objects(messages.get("content"), ("messages", "content"))
+    elif isinstance(messages, list):
+        for index, message in enumerate(messages):
+            if isinstance(message, dict) and isinstance(content := message.get("content"), _CONTAINERS):
+                yield from _objects(content, ("messages", index, "content"))
 
 
 def _objects(value: Json, at: Pointer) -> list[tuple[Pointer, dict[str, Json]]]:
