@@ -17,7 +17,6 @@ from proxy.traces import Traces
 from proxy.visit import Visit
 
 NO_USAGE = Usage()
-_TRACEPARENT = len(b"traceparent")
 
 
 @dataclass(slots=True)
@@ -145,7 +144,7 @@ class Evidence:
 
     def _seen(self, visit: Visit) -> Seen:
         raw, match = visit.raw, visit.match
-        trace, span = _trace(raw.headers)
+        trace, span = _trace(raw.fields.first.get(b"traceparent", b""))
         return Seen(
             visit.rid,
             raw.method,
@@ -173,10 +172,7 @@ def _micros(seconds: float) -> int:
     return max(0, int(seconds * 1_000_000))
 
 
-def _trace(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[str, str]:
+def _trace(value: bytes) -> tuple[str, str]:
     """Trace and parent id of a `traceparent` (W3C Trace Context); anything else reads as none."""
-    for name, value in headers:
-        if len(name) == _TRACEPARENT and name.lower() == b"traceparent":
-            parts = value.decode("latin-1").split("-")
-            return (parts[1], parts[2]) if len(parts) == 4 else ("", "")
-    return "", ""
+    parts = value.decode("latin-1").split("-")
+    return (parts[1], parts[2]) if len(parts) == 4 else ("", "")

@@ -133,7 +133,7 @@ class Forward:
 
     def _headers(self, visit: Visit, reply: UpstreamReply, approval: Approval, key: bytes) -> Headers:
         """The listed fields of the answer, and what the proxy has to say of it."""
-        passed = visit.revision.tables.headers.downstream(reply.headers)
+        passed = visit.revision.tables.headers.downstream(reply.fields.pairs)
         kept = [pair for pair in passed if not key or key not in pair[1]]
         kept += _framing(reply)
         kept.append((_DECISION_HEADER, visit.rid.encode("ascii")))

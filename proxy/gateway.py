@@ -41,19 +41,18 @@ class GatewaySettings(Protocol):
 class UpstreamReply:
     """An answer whose head has come and whose body has not; read it to the end or close it."""
 
-    __slots__ = ("_gateway", "_names", "_uplink", "ends_by_closing", "headers", "status")
+    __slots__ = ("_gateway", "_uplink", "ends_by_closing", "fields", "status")
 
     def __init__(self, gateway: Gateway, uplink: Uplink, head: Head) -> None:
         self._gateway = gateway
         self._uplink: Uplink | None = uplink
         self.status = head.status
-        self.headers = head.fields
+        self.fields = head.fields
         self.ends_by_closing = uplink.ends_by_closing
-        self._names = head.names
 
     def header(self, name: bytes) -> str:
         """The first value of a header, "" when there is none; `name` is lower case."""
-        value = self._names.get(name)
+        value = self.fields.first.get(name)
         return value.decode("latin-1").strip() if value else ""
 
     @property

@@ -307,7 +307,7 @@ def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:
     if ordered.route is not None and any(done.startswith("pin=") for done in ordered.rewrites):
         match, spelled = dialect.pin(match, asked.call, ordered.route.id)
         edits = (*edits, *spelled)
-    raw = replace(asked.raw, body=rewrite.apply(asked.raw.body, edits))
+    raw = asked.raw.with_body(rewrite.apply(asked.raw.body, edits))
     return Asked(raw, match, dialect.read(raw, match, visit.revision.tables))
 
 

@@ -8,7 +8,10 @@ form alike.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from proxy.core.fields import Fields
 
 # One space after the colon and none before, no bare CR or LF, nothing beyond ASCII, no value that is empty or
 # ends in white space; in the target, what our endpoints take.
@@ -21,16 +24,14 @@ _ANSWER_LENGTH = re.compile(rb"[0-9]{1,15}")
 _BODILESS = frozenset({b"204", b"304"})
 _NEVER = (b"transfer-encoding", b"expect", b"upgrade")
 
-Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(slots=True)
 class Plain:
-    """A request in its parts; `names` has each field's value by its name in lower case."""
+    """A request in its parts."""
 
     target: str
     fields: Fields
-    names: dict[bytes, bytes]
     body: bytes
 
 
@@ -42,29 +43,19 @@ def cut(data: bytes, *, longest_head: int, most_fields: int) -> Plain | None:
     found = _HEAD.match(data)
     if found is None or found.end() > longest_head:
         return None
-    fields, names = _fields_of(found[2])
+    fields = Fields(tuple(_FIELD.findall(found[2])))
     body = data[found.end() :]
-    if len(names) != len(fields) or len(fields) > most_fields or not _framed(names, len(body)):
+    if fields.repeated or len(fields.pairs) > most_fields or not _framed(fields.first, len(body)):
         return None
-    return Plain(found[1].decode("ascii"), fields, names, body)
-
-
-def _fields_of(block: bytes) -> tuple[Fields, dict[bytes, bytes]]:
-    """The fields of a block that `_FIELDS` matched, and each value by its name in lower case.
-
-    When the second has fewer than the first, a field stands twice.
-    """
-    fields = tuple(_FIELD.findall(block))
-    return fields, {name.lower(): value for name, value in fields}
+    return Plain(found[1].decode("ascii"), fields, body)
 
 
 @dataclass(slots=True)
 class Head:
-    """The head of an answer; `names` has each field's first value by its name in lower case."""
+    """The head of an answer."""
 
     status: int
     fields: Fields
-    names: dict[bytes, bytes]
 
 
 def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int, bytes] | None:
@@ -75,16 +66,16 @@ def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int, bytes] | N
     found = _ANSWER.match(data)
     if found is None or found.end() > longest_head or found[1] in _BODILESS:
         return None
-    fields, names = _fields_of(found[2])
-    length = names.get(b"content-length", b"")
-    if len(names) != len(fields) or not _ANSWER_LENGTH.fullmatch(length):
+    fields = Fields(tuple(_FIELD.findall(found[2])))
+    length = fields.first.get(b"content-length", b"")
+    if fields.repeated or not _ANSWER_LENGTH.fullmatch(length):
         return None
-    if any(name in names for name in _NEVER) or b"connection" in names:
+    if any(name in fields.first for name in _NEVER) or b"connection" in fields.first:
         return None
-    return Head(int(found[1]), fields, names), int(length), data[found.end() :]
+    return Head(int(found[1]), fields), int(length), data[found.end() :]
 
 
-def _framed(names: dict[bytes, bytes], size: int) -> bool:
+def _framed(names: Mapping[bytes, bytes], size: int) -> bool:
     """Whether a length alone tells the body, a host is named, and the connection lives on."""
     length = names.get(b"content-length", b"")
     if not _LENGTH.fullmatch(length) or int(length) != size:

@@ -120,12 +120,15 @@ class Front(web.Server):
         plain = cut(data, longest_head=settings.max_header_bytes, most_fields=settings.max_headers)
         if plain is None or len(plain.body) > settings.max_body_bytes:
             return None
-        if self._hosts and plain.names[b"host"].decode("ascii") not in self._hosts:
+        if self._hosts and plain.fields.first[b"host"].decode("ascii") not in self._hosts:
             return None
         if len(self._connections) > settings.max_connections or self.pipeline.overload():
             return None
         path, _, query = plain.target.partition("?")
-        return RawRequest("POST", path, query, plain.fields, plain.body, self._peers.of(remote, plain.fields))
+        pairs = plain.fields.pairs
+        return RawRequest(
+            "POST", path, query, pairs, plain.body, self._peers.of(remote, pairs), plain.fields
+        )
 
     async def answer_plain(self, connection: Connection, raw: RawRequest) -> bool:
         """Answer a request that took the short way; whether the connection may carry another one."""
@@ -218,7 +221,7 @@ class Front(web.Server):
             except asyncio.CancelledError:
                 self.pipeline.unfinished("bad_request_body", peer=raw.peer)
                 raise
-        return RawRequest(raw.method, raw.path, raw.query, raw.headers, whole, raw.peer)
+        return raw.with_body(whole)
 
     async def _collect(self, content: StreamReader, share: Share, announced: int) -> bytes:
         """Read to the end within the deadline, the size limit and the budget.

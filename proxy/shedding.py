@@ -52,7 +52,7 @@ def shed(data: bytes) -> bytes | None:
     plain = cut(data, longest_head=_LONGEST_HEAD, most_fields=_MOST_FIELDS)
     if plain is None or len(plain.target) > _LONGEST_TARGET:
         return None
-    signs = tuple(name for name in _SIGNS if name in plain.names)
+    signs = tuple(name for name in _SIGNS if name in plain.fields.first)
     return _written(plain.target.partition("?")[0], signs)
 
 

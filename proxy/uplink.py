@@ -19,6 +19,7 @@ from aiohttp.streams import StreamReader
 from typing_extensions import override
 
 from proxy.core.errors import UpstreamFailure
+from proxy.core.fields import Fields
 from proxy.plain import Head, cut_answer
 
 _LONGEST_HEAD = 65_536
@@ -300,8 +301,7 @@ class Uplink(asyncio.Protocol):
         if message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
             self._fail("upstream_broke_off")
             return
-        names = {name.lower(): value for name, value in reversed(message.raw_headers)}
-        self._answer = Head(message.code, message.raw_headers, names)
+        self._answer = Head(message.code, Fields(message.raw_headers))
         self._reusable = not message.should_close
         self._left = int(lengths[0]) if lengths else 0
         if self._bodiless or message.code in _BODILESS or (lengths and not self._left):

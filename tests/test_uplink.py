@@ -375,7 +375,6 @@ async def test_a_head_reads_the_same_with_and_without_a_parser(uplink, fields, s
         body = b""
         while chunk := await made.read():
             body += chunk
-        read.append((found, body, made.rest()))
+        read.append((found.status, found.fields.pairs, body, made.rest()))
     assert read[0] == read[1]
-    assert read[0][0].names[b"x-opper-served-model"] == b"a/b"
-    assert read[0][1] == b"hello"[:size]
+    assert read[0][2] == b"hello"[:size]

@@ -45,7 +45,7 @@ class RawRequest:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     peer: str = ""
-    _fields: Fields | None = field(default=None, init=False, repr=False, compare=False)
+    _fields: Fields | None = field(default=None, repr=False, compare=False)
 
     @property
     def fields(self) -> Fields:
@@ -58,9 +58,7 @@ class RawRequest:
 
     def with_body(self, body: bytes) -> RawRequest:
         """The same request around another body; its header fields need not be found again."""
-        other = RawRequest(self.method, self.path, self.query, self.headers, body, self.peer)
-        object.__setattr__(other, "_fields", self._fields)
-        return other
+        return RawRequest(self.method, self.path, self.query, self.headers, body, self.peer, self._fields)
 
 
 @dataclass(frozen=True, slots=True)
