@@ -135,7 +135,9 @@ class Forward:
         """The listed fields of the answer, and what the proxy has to say of it."""
         passed = visit.revision.tables.headers.downstream(reply.fields.pairs)
         kept = [pair for pair in passed if not key or key not in pair[1]]
-        kept += _framing(reply)
+        if (length := reply.length) is not None:
+            # A length that the gateway gave stays; without one the body is chunked anew.
+            kept.append((b"Content-Length", length))
         kept.append((_DECISION_HEADER, visit.rid.encode("ascii")))
         kept += _said(approval.decision.policies, approval.decision.rewrites, approval.route.id)
         return tuple(kept)
@@ -184,12 +186,6 @@ def _end(failure: UpstreamFailure) -> str:
     if failure.code == "upstream_timeout":
         return "timeout"
     return "upstream_reset" if failure.sent else "not_sent"
-
-
-def _framing(reply: UpstreamReply) -> Headers:
-    """A length that the gateway gave stays; without one the body is chunked anew."""
-    length = reply.header(b"content-length")
-    return ((b"Content-Length", length.encode("ascii")),) if length.isdecimal() else ()
 
 
 @lru_cache(maxsize=1024)

@@ -50,6 +50,12 @@ class UpstreamReply:
         self.fields = head.fields
         self.ends_by_closing = uplink.ends_by_closing
 
+    @property
+    def length(self) -> bytes | None:
+        """The length that the gateway gave for the body, None when it gave none."""
+        length = self.fields.first.get(b"content-length", b"")
+        return length if length.isdigit() else None
+
     def header(self, name: bytes) -> str:
         """The first value of a header, "" when there is none; `name` is lower case."""
         value = self.fields.first.get(name)

@@ -79,7 +79,9 @@ class Counter:
 
     def add(self, *words: str, amount: float = 1) -> None:
         """Count one, or `amount`, under these words, given in the order of `labels`."""
-        key = self._known.get(words) or self._admit(words)
+        key = self._known.get(words)
+        if key is None:
+            key = self._admit(words)
         self.values[key] = self.values.get(key, 0) + amount
 
     def _admit(self, words: Labels) -> Labels:

@@ -46,6 +46,11 @@ class Relay:
         self._bytes = 0
 
     @property
+    def counted(self) -> bool:
+        """Whether the headers say how long the body is."""
+        return self._reply.length is not None
+
+    @property
     def whole(self) -> bool:
         """Whether all of the answer is there, so that pouring it does not wait."""
         return self._reply.whole

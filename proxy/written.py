@@ -92,8 +92,7 @@ class Writing:
         self._client = client
         self._relay = relay
         self._silent = relay.status in _BODILESS or client.method == "HEAD"
-        counted = any(name.lower() == b"content-length" for name, _ in relay.headers)
-        self._chunked = not self._silent and not counted
+        self._chunked = not self._silent and not relay.counted
 
     async def run(self, *, closing: bool) -> bool:
         """Write the answer to its end; whether the connection may carry another one.
