@@ -22,6 +22,8 @@ from proxy.stores.reserve import Reserve
 
 CLOSE_SECONDS = 30.0
 MANY = 128
+CROWD = 3
+ENOUGH = 32
 _SYSTEM = Clock()
 
 
@@ -125,10 +127,19 @@ class Journal:
         if self._loop is None:
             self._hand_over()
         elif len(self._gathered) == 1:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._gather, 0)
+
+    def _gather(self, known: int) -> None:
+        """Lets one more turn add to what a busy loop brings; a turn that brings few ends it."""
+        found = len(self._gathered)
+        if self._loop is not None and found - known >= CROWD and found < ENOUGH:
+            # No timer: a loop with nothing else to do turns at once.
+            self._loop.call_soon(self._gather, found)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
-        """What one turn of the loop brought is one batch: one wake-up of the writer, one sync."""
+        """What was gathered is one batch: one wake-up of the writer, one sync."""
         if self._gathered:
             batch, self._gathered = self._gathered, []
             self._writer.queue.put(batch)

@@ -138,6 +138,38 @@ async def test_a_wall_clock_that_jumps_is_recorded_and_moves_no_number(tmp_path)
     assert kit.verified(tmp_path) == 0
 
 
+async def _batches(journal, turns: list[int]) -> list[int]:
+    """The sizes of what the writer is handed when so many records come in successive turns of the loop."""
+    handed: list[int] = []
+    queue = journal._writer.queue
+
+    class Seen:
+        get, get_nowait = queue.get, queue.get_nowait
+
+        def put(self, items):
+            handed.append(len(items or ()))
+            queue.put(items)
+
+    journal._writer.queue = Seen()
+    waiting = []
+    for count in turns:
+        waiting += [asyncio.ensure_future(journal.append(kit.refusal())) for _ in range(count)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    journal._writer.queue = queue
+    return handed
+
+
+@pytest.mark.parametrize(
+    ("turns", "batches"),
+    [([1], [1]), ([2, 2], [2, 2]), ([5, 5, 1], [11]), ([20, 20, 20], [40, 20]), ([40], [40])],
+)
+async def test_only_what_a_busy_loop_brings_waits_for_another_turn(tmp_path, turns, batches):
+    journal = kit.opened(tmp_path)
+    assert await _batches(journal, turns) == batches
+    await journal.close()
+
+
 # -- who stops waiting -----------------------------------------------------------------------------
 
 
