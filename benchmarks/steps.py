@@ -32,6 +32,7 @@ from proxy.core.values import RawRequest, UpstreamRequest, Usage
 from proxy.evidence import Evidence, Served
 from proxy.journal import Clock, Journal, load_pseudonyms
 from proxy.journal.front import audit_folder
+from proxy.journal.writer import WAL_TIDY
 from proxy.keys import open_keys
 from proxy.stores.base import LogId
 from proxy.stores.sqlite import LogFile
@@ -43,6 +44,7 @@ _SCRATCH = Path(__file__).resolve().parent.parent / "var"
 _REPEATS = 7
 _SLICE = 0.02
 _BATCH = 32
+_REQUESTS = 200
 
 
 def smallest_us(step: Callable[[], object]) -> float:
@@ -179,6 +181,8 @@ def record_steps(bench: Bench) -> dict[str, Callable[[], object]]:
         rows = [(number[0] + place, body) for place in range(_BATCH)]
         number[0] += _BATCH
         store.append(rows)
+        if store.unsettled > WAL_TIDY:
+            store.settle(wholly=False)
 
     return {
         "build an intent": lambda: bench.intent(visit, request),
@@ -187,8 +191,23 @@ def record_steps(bench: Bench) -> dict[str, Callable[[], object]]:
         "seal an outcome": lambda: seal(outcome, "bench/r0/w0/000001", 1, FIRST_PREV),
         "leaf hash": lambda: leaf_hash(body),
         "count into the stretch": lambda: stretch.add(intent, 1),
-        f"store {_BATCH} records": batch,
+        f"store {_BATCH} records, and settle": batch,
     }
+
+
+def written(bench: Bench) -> str:
+    """How much one request adds to the write-ahead log when each has a commit of its own."""
+    visit = bench.visit("chat")
+    request = UpstreamRequest("POST", wire.UPSTREAM_PATH, (), visit.raw.body)
+    bodies = [
+        seal(draft, "bench/r0/w0/000002", 1, FIRST_PREV)
+        for draft in (bench.outcome(visit), bench.intent(visit, request))
+    ]
+    store = LogFile(bench.folder / "written.db", LogId("bench/r0/w0", 2))
+    before = store.wal_bytes()
+    for number in range(0, 2 * _REQUESTS, 2):
+        store.append(list(enumerate(bodies, number)))
+    return f"{(store.wal_bytes() - before) / _REQUESTS:10.0f} B   write-ahead log per request, one at a time"
 
 
 def answer_steps(bench: Bench) -> dict[str, Callable[[], object]]:
@@ -220,7 +239,7 @@ def measure(settings: Settings, folder: Path) -> str:
     for kind in ("chat", "agent", "image"):
         steps |= reading(bench, kind)
     lines = [f"{smallest_us(step):10.2f} us  {name}" for name, step in steps.items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, written(bench)])
 
 
 async def _measured(settings: Settings, folder: Path) -> str:
