@@ -3,7 +3,7 @@
 #   make demo      play the story against a simulated gateway, then keep serving (ONCE=1: end by itself)
 #   make test      everything that CI runs
 #
-#   make soak      two hours of mixed load, then a verdict on memory and audit log (MINUTES=10 for a short one)
+#   make soak      two hours of mixed load, then a verdict on memory and audit log (CI runs MINUTES=10)
 #   make overload  three times the capacity, then a verdict on goodput and audit log
 #   make bench     what the proxy costs beside a bare pass-through (12 minutes), and whether its bars are met
 #   make fuzz      readers and sockets under mutated input for SECONDS=60 each; guided by coverage with the
