@@ -14,6 +14,8 @@ from proxy.core.members import NUMBER, OPEN, Shape, Slot, Target
 from proxy.core.strict_json import DOUBLE_MAX, MAX_DEPTH, MAX_MEMBERS
 from proxy.core.values import Json
 
+# Where a type is ignored below: a slot's targets are keyed by the value's own type, so the one tells the
+# other, and to ask again for mypy's sake would cost as much as the walk.
 _NO: Final = -1
 # A free subtree may start at one half of the depth and go down another half.
 _HALF: Final = MAX_DEPTH // 2
