@@ -14,17 +14,11 @@ HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 _sha256 = hashlib.sha256
-# From 2048 bytes on hashlib lets go of the interpreter lock, and a thread that hashes a record would wait for
-# a busy event loop to get it back.
-_PIECE = 2047
 
 
 def leaf_hash(record: bytes) -> bytes:
     """The hash of one record, kept apart from node hashes by its 0x00 prefix."""
-    found = _sha256(b"\x00" + record[: _PIECE - 1])
-    for start in range(_PIECE - 1, len(record), _PIECE):
-        found.update(record[start : start + _PIECE])
-    return found.digest()
+    return _sha256(b"\x00" + record).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
