@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import NoReturn, Protocol, cast
@@ -140,7 +141,8 @@ class Front(web.Server):
         except Exception as error:
             reply = self.pipeline.fault(error)
             if not connection.written:
-                connection.write(whole_answer(reply, keep_alive=False))
+                with suppress(ConnectionError):
+                    connection.write(whole_answer(reply, keep_alive=False))
             return False
         finally:
             self._leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from pathlib import Path
 
@@ -105,6 +106,27 @@ async def test_a_fault_of_ours_is_said_in_our_words_and_ends_the_connection(
         refused(message, "proxy_fault")
         assert b"kanarie" not in await line.rest()
         assert message.all(b"connection") == [b"close"]
+
+
+async def test_a_fault_of_ours_has_nobody_to_tell_when_the_client_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, trouble: troubles.append(trouble))
+
+    async def broken(self: Pipeline, raw: object) -> object:
+        for connection in door.front.connections:
+            assert connection.transport is not None
+            connection.transport.abort()
+        raise RuntimeError("kanarie")
+
+    monkeypatch.setattr(Pipeline, "serve", broken)
+    async with opened(tmp_path) as door, door.line() as line:
+        await line.send(whole(door))
+        assert await line.rest() == b""
+        await until(lambda: door.front.busy == 0)
+        gc.collect()
+    assert not troubles
 
 
 async def test_a_body_beyond_the_common_budget_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
