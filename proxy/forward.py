@@ -20,6 +20,7 @@ from proxy.core.tap import Tap, body_tap, microusd
 from proxy.core.values import Headers, PolicyRef, Receipt, Refusal, Reply, RouteId, UpstreamRequest, Usage
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply
+from proxy.limits import month_of
 from proxy.metrics import NONE, Metrics, status_class
 from proxy.relay import Ending, Relay
 from proxy.visit import Visit
@@ -151,7 +152,7 @@ class Forward:
         """Write the outcome, charge the caller, count."""
         self._evidence.outcome(visit, served)
         if visit.lease is not None:
-            for scope in visit.lease.settle(served.usage, visit.month):
+            for scope in visit.lease.settle(served.usage, month_of(visit.at)):
                 self._evidence.spend_alert(scope)
                 self._metrics.spend_alerts.add(scope.partition(":")[0])
         verdict = served.confirmation.verdict if served.confirmation else NONE

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from proxy.core.values import Caller, Usage
@@ -26,6 +27,11 @@ _WORDS = {
     "streams": "streams at a time",
     "spend": "US dollars per month",
 }
+
+
+def month_of(at: datetime) -> str:
+    """The month whose budget counts at an instant."""
+    return f"{at.year}-{at.month:02d}"
 
 
 class Limit(Protocol):
@@ -206,7 +212,7 @@ class Lease:
         if not self._open:
             return []
         self._open = False
-        crossed = []
+        crossed: list[str] = []
         for meter in self.meters:
             if self.streams:
                 meter.close_stream()
@@ -231,7 +237,7 @@ class Limits:
 
     def admit(self, caller: Caller, now: float, month: str) -> Lease | Limited:
         """A lease for one request, or the limit that stands in its way. Nothing is used up by a no."""
-        meters = tuple(self._of(caller, now))
+        meters = tuple(self._of(caller, now)) if self._limits else ()
         for meter in meters:
             if limited := meter.refuses(now, month):
                 return limited
@@ -259,8 +265,6 @@ class Limits:
         return {scope: meter.spent for scope, meter in self._meters.items() if meter.month == month}
 
     def _of(self, caller: Caller, now: float) -> Iterator[Meter]:
-        if not self._limits:
-            return
         names = (f"key:{caller.key_id}", f"project:{caller.project}", f"organisation:{caller.organisation}")
         for name in names:
             if name in self._limits:

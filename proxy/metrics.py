@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias, TypedDict, TypeVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -69,27 +70,21 @@ class Snapshot(TypedDict):
 
 @dataclass(slots=True)
 class Counter:
-    """Counts by labels; the words of a label are checked once, when its combination is first seen."""
+    """Counts by labels; the words of a label are checked once, when their combination is first counted."""
 
     name: str
     help: str
     labels: Labels = ()
     values: dict[Labels, float] = field(default_factory=dict)
-    _known: dict[Labels, Labels] = field(default_factory=dict)
 
     def add(self, *words: str, amount: float = 1) -> None:
         """Count one, or `amount`, under these words, given in the order of `labels`."""
-        key = self._known.get(words)
-        if key is None:
-            key = self._admit(words)
-        self.values[key] = self.values.get(key, 0) + amount
-
-    def _admit(self, words: Labels) -> Labels:
-        bounded = _bounded(self.labels, words)
-        # Only bounded combinations are remembered, or strange words would fill the memory.
-        if bounded == words:
-            self._known[words] = bounded
-        return bounded
+        try:
+            self.values[words] += amount
+        except KeyError:
+            # Only bounded combinations are remembered, or strange words would fill the memory.
+            key = _bounded(self.labels, words)
+            self.values[key] = self.values.get(key, 0) + amount
 
 
 @dataclass(slots=True)
@@ -210,6 +205,7 @@ class Metrics:
         return generate_latest(registry)
 
 
+@lru_cache(maxsize=1024)
 def status_class(status: int) -> str:
     """`4xx` of 403."""
     return f"{status // 100}xx"

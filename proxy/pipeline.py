@@ -32,7 +32,7 @@ from proxy.core.values import (
 )
 from proxy.evidence import Evidence
 from proxy.forward import Forward
-from proxy.limits import Limited, Limits
+from proxy.limits import Limited, Limits, month_of
 from proxy.metrics import NONE, Metrics, status_class
 from proxy.relay import Relay
 from proxy.revisions import Revisions
@@ -207,7 +207,7 @@ class Pipeline:
         """Take one request out of the caller's allowance."""
         if visit.caller is None:
             return None
-        admitted = self._parts.limits.admit(visit.caller, visit.started, visit.month)
+        admitted = self._parts.limits.admit(visit.caller, visit.started, month_of(visit.at))
         if isinstance(admitted, Limited):
             visit.limited = admitted
             return self._limited(admitted)
@@ -298,7 +298,7 @@ class Pipeline:
     def _give_back(self, visit: Visit) -> None:
         """Free the caller's place for another request; a second time changes nothing."""
         if visit.lease is not None:
-            visit.lease.settle(Usage(), visit.month)
+            visit.lease.settle(Usage(), month_of(visit.at))
 
 
 def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from proxy.core.values import Call, Caller, Decision, Match, RawRequest
 from proxy.limits import Lease, Limited
@@ -34,13 +33,3 @@ class Visit:
     sent_at: float = 0.0
     first_byte: float = 0.0
     waiting: bool = False
-
-    @property
-    def month(self) -> str:
-        """The calendar month of the request, `YYYY-MM`, as spend is counted by."""
-        return _month(self.at.year, self.at.month)
-
-
-@lru_cache(maxsize=4)
-def _month(year: int, month: int) -> str:
-    return f"{year:04}-{month:02}"

@@ -17,6 +17,7 @@ from proxy import ids
 from proxy.accepting import Acceptor
 from proxy.core.errors import JournalUnavailable
 from proxy.handover import Report
+from proxy.limits import month_of
 from proxy.logs import describe, logger
 from proxy.wiring import Assembly
 
@@ -270,7 +271,7 @@ def _nothing() -> None:
 
 
 def _month() -> str:
-    return f"{ids.now():%Y-%m}"
+    return month_of(ids.now())
 
 
 def _rest_from_collecting() -> None:

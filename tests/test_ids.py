@@ -17,6 +17,21 @@ def test_an_identifier_is_a_uuid_of_version_7_and_carries_the_present_moment():
     assert before <= found.int >> 80 <= time.time_ns() // 1_000_000
 
 
+def test_identifiers_sort_by_the_millisecond_in_which_they_were_made(monkeypatch):
+    for moment in (0, 1, 1, (1 << 48) - 1, 1_772_368_200_123, 1_772_368_200_123):
+        monkeypatch.setattr("proxy.ids.time.time_ns", lambda moment=moment: moment * 1_000_000 + 999_999)
+        assert uuid.UUID(ids.uuid7()).int >> 80 == moment
+
+
+def test_every_random_bit_of_an_identifier_is_drawn():
+    made = [uuid.UUID(ids.uuid7()).int & ((1 << 80) - 1) for _ in range(500)]
+    always, ever = (1 << 80) - 1, 0
+    for each in made:
+        always, ever = always & each, ever | each
+    assert always == 0x7 << 76 | 0x2 << 62
+    assert ever == ((1 << 80) - 1) & ~(0x8 << 76) & ~(0x1 << 62)
+
+
 def test_threads_are_never_given_the_same_identifier():
     def many(_: int) -> list[str]:
         return [ids.uuid7() for _ in range(5_000)]

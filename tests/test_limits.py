@@ -1,9 +1,10 @@
 """What a key, project or organisation may use, and what happens when it is used up."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from proxy.core.values import Caller, Usage
-from proxy.limits import Lease, Limited, Limits
+from proxy.limits import Lease, Limited, Limits, month_of
 
 CALLER = Caller("acme", "web", "k1")
 MONTH = "2026-03"
@@ -99,3 +100,9 @@ def test_another_caller_is_not_held_to_this_ones_limit() -> None:
     lease(limits)
     limited(limits)
     assert isinstance(limits.admit(Caller("acme", "web", "k2"), 0.0, MONTH), Lease)
+
+
+def test_a_month_sorts_and_ends_with_its_last_day() -> None:
+    assert month_of(datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == MONTH
+    assert month_of(datetime(2026, 4, 1, tzinfo=UTC)) == "2026-04"
+    assert month_of(datetime(2026, 12, 1, tzinfo=UTC)) == "2026-12"

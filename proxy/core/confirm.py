@@ -6,8 +6,8 @@ body only echoes the request and proves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from proxy.core.catalog import Catalogue
 from proxy.core.values import Route, RouteId
@@ -21,12 +21,24 @@ class Verdict(StrEnum):
     MISMATCH = "mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(NamedTuple):
     """The verdict, and the catalogue row that served where one could be told."""
 
     verdict: Verdict
     served: RouteId | None = None
+
+
+class _Names(NamedTuple):
+    """Every name that the rows of a catalogue have for a provider and for a model."""
+
+    catalogue: Catalogue
+    providers: frozenset[str]
+    models: frozenset[str]
+
+
+# The names of the last catalogue that was asked: a gateway that uses other names than the catalogue would
+# make each answer go through all rows. One item, replaced whole.
+_last: list[_Names] = []
 
 
 def confirm(route: Route, catalogue: Catalogue, *, model: str, provider: str) -> Confirmation:
@@ -37,9 +49,9 @@ def confirm(route: Route, catalogue: Catalogue, *, model: str, provider: str) ->
     if served is not None:
         same = served.id == route.id
         return Confirmation(Verdict.CONFIRMED if same else Verdict.MISMATCH, served.id)
-    if provider and provider != route.provider and _serves(catalogue, provider):
+    if provider and provider != route.provider and provider in _names(catalogue).providers:
         return Confirmation(Verdict.MISMATCH)
-    if model and _is_known(catalogue, model) and model not in (route.model, _tail(route.id)):
+    if model and model not in (route.model, _tail(route.id)) and model in _names(catalogue).models:
         return Confirmation(Verdict.MISMATCH)
     return Confirmation(Verdict.UNCONFIRMED)
 
@@ -48,17 +60,19 @@ def _resolve(catalogue: Catalogue, model: str, provider: str) -> Route | None:
     """The one row that the two headers name together, else None."""
     exact = catalogue.route(model)
     if exact is not None:
-        contradicted = provider not in ("", exact.provider) and _serves(catalogue, provider)
+        contradicted = provider not in ("", exact.provider) and provider in _names(catalogue).providers
         return None if contradicted else exact
     return catalogue.route(f"{provider}/{model}") if provider and model else None
 
 
-def _serves(catalogue: Catalogue, provider: str) -> bool:
-    return any(row.provider == provider for row in catalogue.routes)
-
-
-def _is_known(catalogue: Catalogue, model: str) -> bool:
-    return any(model in (row.id, row.model, _tail(row.id)) for row in catalogue.routes)
+def _names(catalogue: Catalogue) -> _Names:
+    found = _last[0] if _last else None
+    if found is None or found.catalogue is not catalogue:
+        rows = catalogue.routes
+        models = frozenset(name for row in rows for name in (row.id, row.model, _tail(row.id)))
+        found = _Names(catalogue, frozenset(row.provider for row in rows), models)
+        _last[:] = [found]
+    return found
 
 
 def _tail(route: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 
-_MOST_PEOPLE = 1024
+_MOST_PEOPLE = 4096
 
 
 class Pseudonyms:
@@ -35,9 +35,10 @@ class Pseudonyms:
         """The pseudonym of a network address, a user or a service."""
         known = self._people.get(identity)
         if known is None:
+            known = self._start + _commitment(self._peer, _utf8(identity))
             if len(self._people) >= _MOST_PEOPLE:
                 self._people.clear()
-            known = self._people[identity] = self._start + _commitment(self._peer, _utf8(identity))
+            self._people[identity] = known
         return known
 
     def sealed(self, chosen: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 from typing import NamedTuple
 
 from proxy.core.pseudonyms import Pseudonyms
@@ -33,7 +34,7 @@ from proxy.core.record_life import (
     reject,
     rejects,
 )
-from proxy.core.record_rows import MODELS_MOST, Names, caller_fields, decision_fields, feature_fields
+from proxy.core.record_rows import Names, call_fields, caller_fields, decision_fields
 from proxy.core.record_schema import VERSION
 from proxy.core.values import Call, Caller, Decision, Digest, Usage
 
@@ -47,10 +48,19 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII)
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII)
 _UPSTREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_MOST_VERDICTS = 1024
-_MASKABLE = ("actor", "model_req", "peer")
-_TOO_LARGE = 1 << 53
+_MOST_KEPT = 1024
+_EVERY_TIME: Draft = dict.fromkeys(
+    ("kind", "eid", "t", "mono", "boot", "catalog", "rid", "route", "in_len", "attempt", "method", "masked")
+)
 _NO_USAGE = Usage()
+_MOST = 1 << 53
+_SEALED = "h:"
+_DAY = 86_400
+# By whether actor, model_req and peer are masked.
+_MASKED = {
+    which: [name for name, masked in zip(("actor", "model_req", "peer"), which, strict=True) if masked]
+    for which in product((False, True), repeat=3)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +140,13 @@ class Ended(NamedTuple):
 class Recorder:
     """Builds the drafts that speak of requests; `engine` is the program's version and build.
 
-    It remembers what the records of recent decisions have in common, the large parts already encoded.
+    It remembers what a record says of a decision, a caller and a call, for the decision cache hands out the
+    same ones again and again: a record of these is a copy and the few members that are its own.
     """
 
     pseudonyms: Pseudonyms
     engine: str
-    _grounded: dict[int, _Grounded] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[int, tuple[Judged, Draft]] = field(default_factory=dict, init=False, repr=False)
 
     def intent(self, judged: Judged, seen: Seen, *, sent: Sent, stamp: Stamp) -> Draft:
         """An allowed request about to be forwarded; to be durable before the first upstream byte."""
@@ -144,10 +155,9 @@ class Recorder:
             raise ValueError("only an allowed call of a known caller is an intent")
         draft = self._request("intent", judged, seen, stamp)
         draft["effect"] = "allow"
-        draft["model_fwd"], draft["host"] = sent.model, sent.host
-        draft["out_len"] = sent.out_len
-        if sent.out_mac:
-            draft["out_mac"] = sent.out_mac
+        draft["out_len"], out_mac, draft["model_fwd"], draft["host"] = sent
+        if out_mac:
+            draft["out_mac"] = out_mac
         return draft
 
     def refusal(self, judged: Judged, seen: Seen, *, reason: str, stamp: Stamp) -> Draft:
@@ -160,120 +170,101 @@ class Recorder:
 
     def outcome(self, ended: Ended, *, known: Container[str], stamp: Stamp) -> Draft:
         """The end of an intent, exactly one per rid and attempt; `known` as in `Grounds`."""
+        rid, end, attempt, project, _, _, model, provider, verdict, usage, _, _, _ = ended
         draft = stamped("outcome", stamp)
-        draft["rid"], draft["attempt"], draft["end"] = ended.rid, ended.attempt, ended.end
-        _number(draft, ended)
-        if ended.project:
-            draft["project"] = ended.project
-        if ended.verdict:
-            draft["served"] = ended.verdict
-        for name, said in (("model_srv", ended.served_model), ("prov_srv", ended.served_provider)):
-            if said:
-                draft[name] = said if said in known else self.pseudonyms.sealed(said)
-        given = ended.usage.upstream_id
+        draft["rid"], draft["attempt"], draft["end"] = rid, attempt, end
+        _say_served(draft, ended)
+        if project:
+            draft["project"] = project
+        if verdict:
+            draft["served"] = verdict
+        given = usage.upstream_id
+        if model:
+            draft["model_srv"] = model if model in known else self.pseudonyms.sealed(model)
+        if provider:
+            draft["prov_srv"] = provider if provider in known else self.pseudonyms.sealed(provider)
         if given:
             draft["up_id"] = given if _UPSTREAM_ID.fullmatch(given) else self.pseudonyms.sealed(given)
         return draft
 
     def _request(self, kind: str, judged: Judged, seen: Seen, stamp: Stamp) -> Draft:
+        grounds = judged.grounds
         draft = self._constant(judged).copy()
         draft["kind"] = kind
-        draft["eid"], draft["t"], draft["mono"] = stamp.eid, moment(stamp.at), stamp.mono_ns
-        draft["boot"] = stamp.boot
-        _see(draft, seen)
-        age = max(0, int((stamp.at - judged.grounds.catalog_fetched).total_seconds()))
-        draft["catalog"] = {"digest": judged.grounds.catalog, "age_s": age}
-        draft["masked"] = [name for name in _MASKABLE if name in draft and _is_masked(draft[name])]
+        draft["eid"], at, draft["mono"], draft["boot"] = stamp
+        draft["t"] = moment(at)
+        since = at - grounds.catalog_fetched
+        draft["catalog"] = {"digest": grounds.catalog, "age_s": max(0, since.days * _DAY + since.seconds)}
+        _say_seen(draft, seen)
         return draft
 
     def _constant(self, judged: Judged) -> Draft:
-        """What all records of one decision share; the decision cache hands decisions out again and again."""
-        decision = judged.decision
-        if decision is None:
-            return self._of(judged)
-        found = self._grounded.get(id(decision))
-        if found is not None and found.is_of(judged):
-            return found.draft
-        if len(self._grounded) >= _MOST_VERDICTS:
-            self._grounded.clear()
-        # Holding the decision keeps its id from being given to another one.
-        made = self._grounded[id(decision)] = _Grounded(judged, self._of(judged))
-        return made.draft
-
-    def _of(self, judged: Judged) -> Draft:
-        draft: Draft = {"v": VERSION, "engine": self.engine}
-        draft["revision"], draft["tables"] = judged.grounds.revision, judged.grounds.tables
-        names = Names(judged.grounds.known, self.pseudonyms)
+        """What all records of the same judgement say alike."""
+        kept = self._kept.get(id(judged.decision))
+        if kept is not None and kept[0] == judged:
+            return kept[1]
+        draft = self._judged(judged)
         if judged.decision is not None:
-            draft.update(decision_fields(judged.decision, judged.call, names))
-        draft.update(caller_fields(judged.caller))
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            # Holding the decision keeps its id from being given to another one.
+            self._kept[id(judged.decision)] = (judged, draft)
+        return draft
+
+    def _judged(self, judged: Judged) -> Draft:
+        grounds = judged.grounds
+        names = Names(grounds.known, self.pseudonyms)
+        # A copy in which every member has its place already does not have to grow.
+        draft: Draft = {**_EVERY_TIME, "v": VERSION, "engine": self.engine}
+        draft["revision"], draft["tables"] = grounds.revision, grounds.tables
+        if judged.decision is not None:
+            draft |= decision_fields(judged.decision, judged.call, names)
+        draft |= caller_fields(judged.caller)
         if judged.call is not None:
-            draft.update(_called(judged.call, names))
+            draft |= call_fields(judged.call, names)
         return draft
 
 
-@dataclass(frozen=True, slots=True)
-class _Grounded:
-    """What a decision's records share, and what that was made from."""
-
-    judged: Judged
-    draft: Draft
-
-    def is_of(self, judged: Judged) -> bool:
-        """Whether it was made from the very same; a call is read anew each time, so an equal one counts."""
-        mine, call = self.judged, judged.call
-        same = mine.decision is judged.decision and mine.caller is judged.caller
-        return same and mine.grounds is judged.grounds and (mine.call is call or mine.call == call)
-
-
-def _called(call: Call, names: Names) -> Draft:
-    draft: Draft = {"op": call.operation, "dialect": call.dialect, "stream": call.stream}
-    draft["agent"] = call.agent
-    if call.models:
-        draft["model_req"] = names.chosen(call.models[0])
-    if len(call.models) > 1:
-        draft["models_also"] = [names.chosen(model) for model in call.models[1 : MODELS_MOST + 1]]
-    if len(call.models) > MODELS_MOST + 1:
-        draft["models_left"] = len(call.models) - MODELS_MOST - 1
-    if call.effects:
-        draft.update(feature_fields(call.effects))
-    return draft
+def _say_seen(draft: Draft, seen: Seen) -> None:
+    # Taking a named tuple apart at once costs a third of asking it for one member after the other.
+    rid, method, in_len, in_mac, route, peer, actor, trace, span, translation, attempt = seen
+    draft["rid"], draft["route"], draft["in_len"], draft["attempt"] = rid, route, in_len, attempt
+    draft["method"] = method if method in _METHODS else "other"
+    if in_mac:
+        draft["in_mac"] = in_mac
+    if peer:
+        draft["peer"] = peer
+    if actor:
+        draft["actor"] = actor
+    if translation:
+        draft["translation"] = translation
+    if trace and _TRACE.fullmatch(trace):
+        draft["trace"] = trace
+        if _SPAN.fullmatch(span):
+            draft["span"] = span
+    draft["masked"] = _MASKED[actor[:2] == _SEALED, _is_masked(draft.get("model_req")), peer[:2] == _SEALED]
 
 
-def _see(draft: Draft, seen: Seen) -> None:
-    draft["rid"], draft["route"], draft["in_len"] = seen.rid, seen.route, seen.in_len
-    draft["attempt"] = seen.attempt
-    draft["method"] = seen.method if seen.method in _METHODS else "other"
-    if seen.in_mac:
-        draft["in_mac"] = seen.in_mac
-    if seen.peer:
-        draft["peer"] = seen.peer
-    if seen.actor:
-        draft["actor"] = seen.actor
-    if seen.translation:
-        draft["translation"] = seen.translation
-    if seen.trace and _TRACE.fullmatch(seen.trace):
-        draft["trace"] = seen.trace
-        if _SPAN.fullmatch(seen.span):
-            draft["span"] = seen.span
-
-
-def _number(draft: Draft, ended: Ended) -> None:
-    usage = ended.usage
-    for name, n in (
-        ("status", ended.status),
-        ("up_status", ended.up_status),
-        ("tok_in", usage.tokens_in),
-        ("tok_out", usage.tokens_out),
-        ("cost_microusd", usage.cost_microusd),
-        ("ttfb_us", ended.ttfb_us),
-        ("dur_us", ended.dur_us),
-        ("bytes", ended.sent_bytes),
-    ):
-        # A reply may claim any number; what no record can hold is left out rather than lost with the outcome.
-        if n is not None and 0 <= n < _TOO_LARGE:
-            draft[name] = n
+def _say_served(draft: Draft, ended: Ended) -> None:
+    """Its numbers. A reply may claim any; one that no record can hold must not cost the outcome."""
+    _, _, _, _, status, up_status, _, _, _, usage, ttfb, dur, size = ended
+    if status is not None and 0 <= status < _MOST:
+        draft["status"] = status
+    if up_status is not None and 0 <= up_status < _MOST:
+        draft["up_status"] = up_status
+    if (read := usage.tokens_in) is not None and 0 <= read < _MOST:
+        draft["tok_in"] = read
+    if (written := usage.tokens_out) is not None and 0 <= written < _MOST:
+        draft["tok_out"] = written
+    if (cost := usage.cost_microusd) is not None and 0 <= cost < _MOST:
+        draft["cost_microusd"] = cost
+    if ttfb is not None and 0 <= ttfb < _MOST:
+        draft["ttfb_us"] = ttfb
+    if dur is not None and 0 <= dur < _MOST:
+        draft["dur_us"] = dur
+    if size is not None and 0 <= size < _MOST:
+        draft["bytes"] = size
 
 
 def _is_masked(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, str) and value.startswith("h:"))
+    return value[:2] == _SEALED if isinstance(value, str) else isinstance(value, dict)

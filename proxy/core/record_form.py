@@ -30,6 +30,9 @@ CANONICAL = (
 )
 
 
+_second: list[tuple[datetime, str]] = [(datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00.")]
+
+
 class Stamp(NamedTuple):
     """The moment of a record: its id (UUID 7), the wall clock in UTC, the monotonic clock, its boot."""
 
@@ -55,22 +58,23 @@ def seal(draft: Mapping[str, object], log: str, seq: int, prev: str) -> bytes:
 
 def stamped(kind: str, stamp: Stamp) -> Draft:
     """A draft with what every record has."""
-    return {
-        "v": VERSION,
-        "kind": kind,
-        "eid": stamp.eid,
-        "t": moment(stamp.at),
-        "mono": stamp.mono_ns,
-        "boot": stamp.boot,
-    }
+    eid, at, mono, boot = stamp
+    return {"v": VERSION, "kind": kind, "eid": eid, "t": moment(at), "mono": mono, "boot": boot}
 
 
 def moment(at: datetime) -> str:
     """An instant as RFC 3339 in UTC with microseconds."""
     if at.tzinfo is not UTC:
         at = at.astimezone(UTC)
-    # What stands last is "+00:00".
-    return at.isoformat(timespec="microseconds")[:-6] + "Z"
+    second, written = _second[0]
+    since = at - second
+    if since.days or since.seconds:
+        second = at.replace(microsecond=0)
+        written = f"{second.replace(tzinfo=None).isoformat()}."
+        # One item, replaced whole: two threads may write records at once.
+        _second[0] = (second, written)
+        since = at - second
+    return f"{written}{since.microseconds:06d}Z"
 
 
 def clip(text: str, longest: int) -> str:

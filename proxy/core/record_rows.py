@@ -76,6 +76,18 @@ def caller_fields(caller: Caller | None) -> Draft:
     return {"tenant": caller.organisation, "project": caller.project, "key_id": caller.key_id}
 
 
+def call_fields(call: Call, names: Names) -> Draft:
+    """What was asked for, with models that are not ours sealed."""
+    draft: Draft = {"op": call.operation, "dialect": call.dialect, "stream": call.stream, "agent": call.agent}
+    if call.models:
+        draft["model_req"] = names.chosen(call.models[0])
+    if len(call.models) > 1:
+        draft["models_also"] = [names.chosen(model) for model in call.models[1 : MODELS_MOST + 1]]
+    if len(call.models) > MODELS_MOST + 1:
+        draft["models_left"] = len(call.models) - MODELS_MOST - 1
+    return {**draft, **feature_fields(call.effects)} if call.effects else draft
+
+
 def _deciding_first(decision: Decision) -> list[Finding]:
     """Those of the chosen route first, then by how much they decided; the given order within."""
     route = str(decision.route.id) if decision.route is not None else ""

@@ -14,40 +14,36 @@ class Scrubber:
     chunk shows whether it is.
     """
 
-    __slots__ = ("_first", "_mask", "_secret", "_tail")
+    __slots__ = ("_secret", "_tail")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._first = secret[:1]
-        self._mask = b"*" * len(secret)
         self._tail = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go on now."""
-        data = self._tail + chunk if self._tail else chunk
-        if self._first and self._first in data:
-            return self._masked(data)
-        self._tail = b""
-        return data
+        secret, data = self._secret, chunk
+        if self._tail:
+            data, self._tail = self._tail + chunk, b""
+        if not secret:
+            return data
+        if secret in data:
+            data = data.replace(secret, b"*" * len(secret))
+        # Most chunks end in a brace or a line's end, which no key holds: nothing there can begin one.
+        return self._without_beginning(data) if data[-1:] in secret else data
 
     def finish(self) -> bytes:
         """What was held back and turned out to be harmless."""
         tail, self._tail = self._tail, b""
         return tail
 
-    def _masked(self, data: bytes) -> bytes:
-        if self._secret in data:
-            data = data.replace(self._secret, self._mask)
-        keep = self._prefix_at_end(data)
-        self._tail = data[len(data) - keep :] if keep else b""
-        return data[: len(data) - keep] if keep else data
-
-    def _prefix_at_end(self, data: bytes) -> int:
-        """Length of the longest end of `data` that begins the secret."""
-        start = max(0, len(data) - len(self._secret) + 1)
-        at = data.find(self._first, start)
+    def _without_beginning(self, data: bytes) -> bytes:
+        """The data up to the longest end of it that begins the secret, which is held back."""
+        first = self._secret[:1]
+        at = data.find(first, max(0, len(data) - len(self._secret) + 1))
         while at >= 0:
             if self._secret.startswith(data[at:]):
-                return len(data) - at
-            at = data.find(self._first, at + 1)
-        return 0
+                self._tail = data[at:]
+                return data[:at]
+            at = data.find(first, at + 1)
+        return data

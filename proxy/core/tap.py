@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
 from jiter import from_json
 
 from proxy.core.values import Json, Usage
@@ -20,6 +21,7 @@ _HEAD, _TAIL = 4_096, 32_768
 _BODY_LIMIT = 262_144
 _ID_LIMIT = 128
 _MICRO = 1_000_000
+_MOST = 1 << 53
 
 
 class Tap(Protocol):
@@ -84,19 +86,20 @@ class EventTap:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply, cut wherever the network cut them."""
+        if self._first:
+            if not self._line and chunk.endswith(b"\n"):
+                for mark in self._watch:
+                    if mark in chunk:
+                        break
+                else:
+                    return
         # A refusal answered as plain JSON begins with its brace, not with a field name.
-        if not self._first and not self._line and self._plain is None and chunk.lstrip()[:1] == b"{":
+        elif not self._line and self._plain is None and chunk.lstrip()[:1] == b"{":
             self._plain = BodyTap()
         if self._plain is not None:
             self._plain.feed(chunk)
-            return
-        if self._first and not self._line and chunk.endswith(b"\n"):
-            for mark in self._watch:
-                if mark in chunk:
-                    break
-            else:
-                return
-        self._split(chunk)
+        else:
+            self._split(chunk)
 
     def finish(self) -> Usage:
         """What the reply said of its cost; call it once, when no more bytes will come."""
@@ -143,7 +146,7 @@ class BodyTap:
     __slots__ = ("_body", "_cut")
 
     def __init__(self) -> None:
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
         self._cut = False
 
     @property
@@ -153,9 +156,15 @@ class BodyTap:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
-        self._body += chunk
+        if not self._body:
+            # Most replies are one chunk, which is kept as it is.
+            self._body = chunk
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += chunk
         if len(self._body) > _BODY_LIMIT:
-            del self._body[_HEAD : len(self._body) - _TAIL]
+            self._body = bytearray(self._body[:_HEAD] + self._body[-_TAIL:])
             self._cut = True
 
     def finish(self) -> Usage:
@@ -176,6 +185,9 @@ def event_tap(markers: Markers) -> Tap:
 
 def microusd(value: Json) -> int | None:
     """A price in US dollars, as a body or a header says it, in millionths; None when it says none."""
+    # Silence is what most replies say, and an error that is caught costs as much as the rest of a reading.
+    if value is None or value == "":
+        return None
     try:
         amount = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -218,10 +230,15 @@ def _data(line: bytes) -> Json:
 
 
 def _read(text: bytes) -> Json:
+    value: Json
     try:
-        value: Json = from_json(text, cache_mode="none")
+        value = orjson.loads(text)
     except ValueError:
-        return None
+        # Some servers write NaN, which is no JSON, and say what the reply cost all the same.
+        try:
+            value = from_json(text, cache_mode="none")
+        except ValueError:
+            return None
     return value
 
 
@@ -258,17 +275,16 @@ def _object_end(text: bytes) -> int:
 
 def _usage(texts: Iterable[Json]) -> Usage:
     """Merge what several texts say; of two numbers for one thing the later counts."""
-    read = written = cost = None
-    upstream_id: str | None = None
+    read = written = cost = upstream_id = None
     for text in texts:
         for block in _blocks(text):
             upstream_id = upstream_id or _id(block)
             usage = block.get("usage") or block.get("usageMetadata")
             if isinstance(usage, dict):
-                later = _numbers(usage)
-                read = read if later[0] is None else later[0]
-                written = written if later[1] is None else later[1]
-                cost = cost if later[2] is None else later[2]
+                said = _read_tokens(usage), _written_tokens(usage), microusd(usage.get("cost"))
+                read = read if said[0] is None else said[0]
+                written = written if said[1] is None else said[1]
+                cost = cost if said[2] is None else said[2]
     return Usage(read, written, cost, upstream_id)
 
 
@@ -276,11 +292,12 @@ def _blocks(text: Json) -> list[dict[str, Json]]:
     """A text and the object within it that carries the reply, as events wrap it."""
     if not isinstance(text, dict):
         return []
-    found = [text]
-    for name in _WRAPPERS:
-        if name in text and isinstance(inner := text[name], dict):
-            found.append(inner)
-    return found
+    blocks = [text]
+    for name in ("response", "message", "interaction"):
+        inner = text.get(name)
+        if isinstance(inner, dict):
+            blocks.append(inner)
+    return blocks
 
 
 def _id(block: dict[str, Json]) -> str | None:
@@ -288,7 +305,6 @@ def _id(block: dict[str, Json]) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _ID_LIMIT and value.isprintable() else None
 
 
-_WRAPPERS = ("response", "message", "interaction")
 _IN = ("prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
 _OUT = ("completion_tokens", "output_tokens", "total_output_tokens")
 # Anthropic counts what it read from and wrote to its cache beside input_tokens, not within them.
@@ -296,23 +312,29 @@ _CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _GOOGLE_OUT = ("candidatesTokenCount", "thoughtsTokenCount")
 
 
-def _numbers(usage: dict[str, Json]) -> tuple[int | None, int | None, int | None]:
-    """Tokens read and written, and the price in millionths; None for what is not said."""
-    read, written = _first_count(usage, _IN), _first_count(usage, _OUT)
+def _read_tokens(usage: dict[str, Json]) -> int | None:
+    read = _first_count(usage, _IN)
     if read is not None:
         for name in _CACHED:
-            read += _count(usage.get(name)) or 0
+            if name in usage:
+                read += _count(usage[name]) or 0
+    return read
+
+
+def _written_tokens(usage: dict[str, Json]) -> int | None:
+    written = _first_count(usage, _OUT)
     if written is None and any(name in usage for name in _GOOGLE_OUT):
         written = sum(_count(usage.get(name)) or 0 for name in _GOOGLE_OUT)
-    return read, written, microusd(usage["cost"]) if "cost" in usage else None
+    return written
 
 
 def _first_count(usage: dict[str, Json], names: tuple[str, ...]) -> int | None:
     for name in names:
-        if name in usage and (number := _count(usage[name])) is not None:
+        number = _count(usage.get(name))
+        if number is not None:
             return number
     return None
 
 
 def _count(value: Json) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**53 else None
+    return value if type(value) is int and 0 <= value < _MOST else None

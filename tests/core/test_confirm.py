@@ -91,3 +91,12 @@ def test_nothing_but_the_approved_row_itself_confirms(model: str, provider: str)
     found = verdict(model, provider)
     named = (model == "acme/atlas-1" and provider in ("", "acme")) or (model, provider) == ("atlas-1", "acme")
     assert named or found is not Verdict.CONFIRMED
+
+
+def test_what_one_catalogue_names_says_nothing_of_another() -> None:
+    smaller = catalogue(row("acme/atlas-1", model="atlas"))
+    for _ in range(2):
+        assert verdict("atlas-9", "other") is Verdict.MISMATCH
+        assert verdict("meadow", "") is Verdict.MISMATCH
+        assert verdict("atlas-9", "other", known=smaller) is Verdict.UNCONFIRMED
+        assert verdict("meadow", "", known=smaller) is Verdict.UNCONFIRMED

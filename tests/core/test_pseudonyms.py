@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core import pseudonyms
 from proxy.core.pseudonyms import Pseudonyms
 from proxy.core.record_schema import PSEUDONYM, SEALED
 
@@ -53,6 +55,21 @@ def test_what_was_committed_to_before_does_not_show_in_what_comes_after(before: 
     for content in before:
         used.body(content)
     assert used.body(b"the same") == Pseudonyms(SECRET).body(b"the same")
+
+
+@given(st.lists(any_text, max_size=12))
+def test_people_are_told_apart_whoever_was_seen_before(people: list[str]) -> None:
+    used = Pseudonyms(SECRET)
+    for person in people:
+        assert used.person(person) == Pseudonyms(SECRET).person(person)
+
+
+def test_the_people_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pseudonyms, "_MOST_PEOPLE", 4)
+    used = Pseudonyms(SECRET)
+    for number in range(20):
+        assert used.person(f"10.0.0.{number}") == Pseudonyms(SECRET).person(f"10.0.0.{number}")
+        assert len(used._people) <= 4
 
 
 def test_a_plain_hash_of_a_guess_matches_nothing() -> None:

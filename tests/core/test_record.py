@@ -408,6 +408,51 @@ def test_a_remembered_decision_does_not_carry_one_request_into_the_next():
     assert record.seal(first, LOG, 0, "0") == record.seal(again, LOG, 0, "0")
 
 
+_STORED = Effect("store", (Signal.APP_STATE,), "store", "x", (Edit(("store",), "set", False),))
+_UNKNOWN = Effect(
+    "unknown_member", (Signal.UNKNOWN_MEMBER,), "metadata.*", "x", (Edit(("secret",), "remove"),)
+)
+_VERDICTS = (decision(), decision(edits=_STORED.edits + _UNKNOWN.edits), decision(False))
+judgements = st.builds(
+    record.Judged,
+    st.sampled_from([GROUNDS, record.Grounds(Digest("r"), DIGEST, DIGEST, AT, frozenset())]),
+    st.sampled_from([CALLER, Caller("acme", "design", "k-8"), Caller("acme", "else", "k-7")]),
+    st.builds(
+        Call,
+        st.sampled_from(["chat.completions", "embeddings"]),
+        st.sampled_from(["openai", "google"]),
+        st.sampled_from([(), ("gpt-image-1",), ("openai",), (CANARY,), ("gpt-image-1", CANARY)]),
+        st.booleans(),
+        st.sampled_from([(), (_STORED,), (_UNKNOWN,), (_UNKNOWN, _STORED)]),
+        agent=st.sampled_from(["other", "openai-python"]),
+        repeats=st.sampled_from([(), (("secret",),)]),
+    ),
+    st.sampled_from(_VERDICTS),
+)
+
+
+@given(st.lists(judgements, max_size=12))
+@settings(max_examples=60)
+def test_a_record_is_the_same_whatever_the_recorder_remembers(asked):
+    keeper = recorder()
+    for judged in asked:
+        after, alone = (
+            each.intent(judged, SEEN, sent=SENT, stamp=STAMP)
+            if judged.decision.allowed
+            else each.refusal(judged, SEEN, reason="requirement_unmet", stamp=STAMP)
+            for each in (keeper, recorder())
+        )
+        assert record.seal(after, LOG, 0, "0") == record.seal(alone, LOG, 0, "0")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    monkeypatch.setattr(record, "_MOST_KEPT", 8)
+    keeper = recorder()
+    for _ in range(50):
+        keeper.intent(allowed(), SEEN, sent=SENT, stamp=STAMP)
+        assert len(keeper._kept) <= 8
+
+
 @pytest.mark.parametrize(
     "judged",
     [

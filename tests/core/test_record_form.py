@@ -61,6 +61,12 @@ def test_written_moments_sort_as_they_happened(one: datetime, other: datetime) -
     assert (moment(one) < moment(other)) == (one < other)
 
 
+@given(st.lists(moments, max_size=6), st.lists(st.integers(-2_000_001, 2_000_001), max_size=6))
+def test_a_moment_is_written_alike_whichever_was_written_before(ats: list[datetime], near: list[int]) -> None:
+    for at in (*ats, *(AT + timedelta(microseconds=step) for step in near)):
+        assert moment(at) == at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 # -- seal ------------------------------------------------------------------------------------------
 
 

@@ -154,6 +154,20 @@ def test_a_whole_reply_says_what_it_cost(body, want):
         )
 
 
+def test_a_reply_with_a_number_that_json_has_not_still_says_what_it_cost():
+    text = b'{"id":"chatcmpl-1","logprobs":[NaN,-Infinity],"usage":{"prompt_tokens":7}}'
+    assert listen(tap.body_tap(), [text]) == Usage(7, None, None, "chatcmpl-1")
+
+
+@given(st.lists(st.integers(0, 400_000), max_size=6))
+def test_a_whole_reply_is_read_alike_however_the_network_cuts_it(sizes):
+    head, usage = b'{"id":"img_1","data":"', b'","usage":{"cost":0.04}}'
+    chunks = [head, *(b"A" * size for size in sizes), usage]
+    readers = tap.body_tap(), tap.body_tap()
+    assert listen(readers[0], chunks) == listen(readers[1], [b"".join(chunks)])
+    assert readers[0].complete
+
+
 def test_a_whole_reply_of_megabytes_is_read_by_its_two_ends():
     body = {"id": "img_1", "data": [{"b64_json": "A" * 5_000_000}], "usage": {"cost": 0.04, "x": {"y": 1}}}
     text = json.dumps(body).encode()
