@@ -345,7 +345,7 @@ class Approval:
 
 # Decisions that were found sound, each kept so that its id stays its own; they hold no content.
 _SOUND: dict[int, Decision] = {}
-_MOST_SOUND = 512
+_MOST_SOUND = 128
 
 
 def approve(decision: Decision, *, after: Decision | None = None) -> Approval:

@@ -48,7 +48,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII)
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII)
 _UPSTREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_MOST_KEPT = 1024
+_MOST_KEPT = 512
 _EVERY_TIME: Draft = dict.fromkeys(
     ("kind", "eid", "t", "mono", "boot", "catalog", "rid", "route", "in_len", "attempt", "method", "masked")
 )
@@ -141,12 +141,14 @@ class Recorder:
     """Builds the drafts that speak of requests; `engine` is the program's version and build.
 
     It remembers what a record says of a decision, a caller and a call, for the decision cache hands out the
-    same ones again and again: a record of these is a copy and the few members that are its own.
+    same ones again and again: a record of these is a copy and the few members that are its own. What it
+    remembers rests on one revision and is forgotten with it.
     """
 
     pseudonyms: Pseudonyms
     engine: str
     _kept: dict[int, tuple[Judged, Draft]] = field(default_factory=dict, init=False, repr=False)
+    _grounds: Grounds | None = field(default=None, init=False, repr=False)
 
     def intent(self, judged: Judged, seen: Seen, *, sent: Sent, stamp: Stamp) -> Draft:
         """An allowed request about to be forwarded; to be durable before the first upstream byte."""
@@ -205,8 +207,9 @@ class Recorder:
             return kept[1]
         draft = self._judged(judged)
         if judged.decision is not None:
-            if len(self._kept) >= _MOST_KEPT:
+            if judged.grounds is not self._grounds or len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
+                self._grounds = judged.grounds
             # Holding the decision keeps its id from being given to another one.
             self._kept[id(judged.decision)] = (judged, draft)
         return draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -397,6 +398,24 @@ def test_whatever_a_record_rests_on_besides_its_decision_is_its_own(other):
         kept = keeper.refusal(judged, SEEN, reason="served_mismatch", stamp=STAMP)
         fresh = recorder().refusal(judged, SEEN, reason="served_mismatch", stamp=STAMP)
         assert record.seal(kept, LOG, 0, "0") == record.seal(fresh, LOG, 0, "0")
+
+
+def test_what_is_remembered_is_forgotten_with_the_revision_that_it_rests_on():
+    """A proxy whose files change often must not hold on to all that they once said."""
+    keeper = recorder()
+
+    def tell(reason: str) -> None:
+        judged = record.Judged(replace(GROUNDS), CALLER, call(), decision(reason=reason))
+        keeper.refusal(judged, SEEN, reason="served_mismatch", stamp=STAMP)
+
+    def alive() -> set[str]:
+        gc.collect()
+        return {each.reason for each in gc.get_objects() if isinstance(each, Decision)} & {"first", "second"}
+
+    tell("first")
+    assert alive() == {"first"}
+    tell("second")
+    assert alive() == {"second"}
 
 
 def test_a_remembered_decision_does_not_carry_one_request_into_the_next():
