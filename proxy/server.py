@@ -126,10 +126,8 @@ class Front(web.Server):
         if len(self._connections) > settings.max_connections or self.pipeline.overload():
             return None
         path, _, query = plain.target.partition("?")
-        pairs = plain.fields.pairs
-        return RawRequest(
-            "POST", path, query, pairs, plain.body, self._peers.of(remote, pairs), plain.fields
-        )
+        peer = self._peers.of(remote, plain.fields.pairs)
+        return RawRequest.of("POST", path, query, plain.fields, plain.body, peer)
 
     async def answer_plain(self, connection: Connection, raw: RawRequest) -> bool:
         """Answer a request that took the short way; whether the connection may carry another one."""

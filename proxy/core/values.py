@@ -45,7 +45,7 @@ class RawRequest:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     peer: str = ""
-    _fields: Fields | None = field(default=None, repr=False, compare=False)
+    _fields: Fields | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def fields(self) -> Fields:
@@ -58,7 +58,18 @@ class RawRequest:
 
     def with_body(self, body: bytes) -> RawRequest:
         """The same request around another body; its header fields need not be found again."""
-        return RawRequest(self.method, self.path, self.query, self.headers, body, self.peer, self._fields)
+        other = RawRequest(self.method, self.path, self.query, self.headers, body, self.peer)
+        return other._with(self._fields)
+
+    @staticmethod
+    def of(method: str, path: str, query: str, fields: Fields, body: bytes, peer: str) -> RawRequest:
+        """A request whose header fields have been found already."""
+        return RawRequest(method, path, query, fields.pairs, body, peer)._with(fields)
+
+    def _with(self, fields: Fields | None) -> RawRequest:
+        # Not an argument: `replace` with other headers must not carry over what was found in these.
+        object.__setattr__(self, "_fields", fields)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ def test_a_blocked_loop_is_seen_as_a_stall_of_its_own_making(tmp_path):
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(tmp_path)})
     seen = watched.stalls(found, 0, 2**63)
     assert seen.wall >= 45
-    assert 25 <= seen.thread <= seen.program <= seen.wall
+    # The two clocks are read one after the other.
+    assert 25 <= seen.thread <= seen.program + 0.1
+    assert seen.program <= seen.wall
 
 
 def test_what_piles_up_while_the_core_was_taken_away_is_left_out_and_counted(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,5 +49,7 @@ def test_the_fields_of_a_request_are_found_once_and_go_with_it_around_another_bo
     found = raw.fields
     other = raw.with_body(b"[]")
     assert other == RawRequest("POST", "/", "", ((b"Host", b"a"),), b"[]", "192.0.2.1")
+    renamed = replace(raw, headers=((b"Host", b"b"),))
+    assert (raw.fields.first[b"host"], renamed.fields.first[b"host"]) == (b"a", b"b")
     assert raw.fields is found
     assert other.fields is found
