@@ -80,6 +80,8 @@ def test_it_serves_on_until_it_is_interrupted(tmp_path: Path) -> None:
         [sys.executable, "-u", "-m", "proxy", "demo", "--port", "0", "--policies", str(POLICIES)],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        # Where the tests themselves run in the background, an interrupt is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert running.stdout is not None
     said = []
