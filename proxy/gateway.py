@@ -68,7 +68,7 @@ class UpstreamReply:
 
     def at_end(self) -> bool:
         """Whether no further byte of the body will come."""
-        return self._uplink is None or self._uplink.ended
+        return self._uplink is None or self._uplink.read_up
 
     async def read(self) -> bytes:
         """The next bytes as they came, b"" at the end; `UpstreamFailure` when the body broke off."""

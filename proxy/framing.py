@@ -1,0 +1,235 @@
+"""where an answer of the gateway ends: its head, and its body by length, chunks or the connection's end
+
+Heads that a length follows are cut (`plain.py`); other heads and all chunks go through aiohttp's C response
+parser. It is lenient, so what two readers could take differently is refused here before the parser sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Protocol, cast
+
+from aiohttp import hdrs
+from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
+from aiohttp.streams import StreamReader
+
+from proxy.core.fields import Fields
+from proxy.plain import Head, cut_answer
+
+_LONGEST_HEAD = 65_536
+_MOST_INTERIM = 8
+_NEVER_FULL = 2**30
+_END = b"\r\n\r\n"
+# RFC 9112: no bare CR or LF and no line folding (2.2, 5.2), and no other control character (RFC 9110, 5.5).
+_UNSOUND = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
+_BODILESS = frozenset({204, 304})
+
+_IDLE, _HEAD, _LENGTH, _CHUNKS, _TO_CLOSE, _DONE = range(6)
+
+
+class Receiver(Protocol):
+    """Who hears what an answer brings. `uplink.Uplink` satisfies it."""
+
+    def headed(self) -> None:
+        """The head has come."""
+
+    def add(self, content: bytes) -> None:
+        """A piece of the body has come."""
+
+    def ended(self) -> None:
+        """Every byte of the body has come."""
+
+    def broken(self) -> None:
+        """What came cannot be read in one way, or was not asked for."""
+
+
+class Framing:
+    """Reads one answer after another from the bytes of a connection: `expect`, `feed` until `done`, `rest`.
+
+    `ends_by_closing` tells that only a closed connection ends the body: a cut looks like an end. `reusable`
+    tells whether another answer can follow on the same connection.
+    """
+
+    __slots__ = (
+        "_bodiless", "_interim", "_left", "_loop", "_parser", "_partial", "_payload", "_receiver", "_state",
+        "_tail", "ends_by_closing", "head", "reusable",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver) -> None:
+        self._loop = loop
+        self._receiver = receiver
+        self._state = _IDLE
+        self._partial = self._tail = b""
+        self._interim = self._left = 0
+        self._bodiless = False
+        self._parser: Any = None
+        self._payload: StreamReader | None = None
+        self.head: Head | None = None
+        self.reusable = False
+        self.ends_by_closing = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no answer is expected or under way."""
+        return self._state == _IDLE
+
+    @property
+    def awaits_head(self) -> bool:
+        """Whether an answer is expected and its head has not come whole."""
+        return self._state == _HEAD
+
+    @property
+    def done(self) -> bool:
+        """Whether every byte of the answer has come."""
+        return self._state == _DONE
+
+    def expect(self, *, bodiless: bool) -> None:
+        """A request was sent; `bodiless` when its answer has no body whatever its head says (HEAD)."""
+        self._state, self._bodiless, self._interim, self.head = _HEAD, bodiless, 0, None
+
+    def rest(self) -> None:
+        """The answer was read: expect none."""
+        self._state, self.head = _IDLE, None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the connection."""
+        state = self._state
+        if state == _CHUNKS:
+            self._take_chunks(data)
+        elif state == _LENGTH:
+            self._take_length(data)
+        elif state == _HEAD:
+            self._take_head(data)
+        elif state == _TO_CLOSE:
+            self._receiver.add(data)
+        else:
+            # Nobody asked for these bytes, and they must not become the beginning of the next answer.
+            self._break()
+
+    def close(self, *, cleanly: bool) -> None:
+        """The connection is gone."""
+        self.reusable = False
+        if self._state == _TO_CLOSE and cleanly:
+            self._end()
+        elif self._state not in (_IDLE, _DONE):
+            self._break()
+        # These know who knows this object, and the collector of such rings comes seldom.
+        self._parser = self._payload = None
+        del self._receiver
+
+    # -- what aiohttp's parser and stream ask of a protocol: back-pressure is the receiver's ---------
+
+    def pause_reading(self) -> None:
+        """Nothing: the stream is emptied after each feed."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Nothing: the stream is emptied after each feed."""
+
+    # -- heads -----------------------------------------------------------------------------------
+
+    def _take_head(self, data: bytes) -> None:
+        if not (self._partial or self._bodiless) and (plain := cut_answer(data, longest_head=_LONGEST_HEAD)):
+            self.head, self._left, rest = plain
+            self._state, self.reusable = _LENGTH, True
+            self._take_length(rest)
+            self._receiver.headed()
+            return
+        data = self._partial + data
+        end = data.find(_END) + len(_END)
+        whole = end >= len(_END)
+        # A last CR may be half of a line's end. A head that ends in bare LFs would never be whole.
+        head = data[:end] if whole else data.removesuffix(b"\r")
+        if len(head) > _LONGEST_HEAD or _UNSOUND.search(head):
+            self._break()
+        elif whole:
+            self._partial = b""
+            self._begin(head, data[end:])
+        else:
+            self._partial = data
+
+    def _begin(self, head: bytes, rest: bytes) -> None:
+        parser = HttpResponseParser(
+            cast("Any", self),
+            self._loop,
+            _NEVER_FULL,
+            response_with_body=not self._bodiless,
+            read_until_eof=True,
+            auto_decompress=False,
+        )
+        try:
+            messages, _, _ = parser.feed_data(head)
+        except HttpProcessingError:
+            messages = []
+        if len(messages) != 1:
+            self._break()
+            return
+        message, payload = messages[0]
+        if 100 <= message.code < 200 and message.code != 101 and self._interim < _MOST_INTERIM:
+            self._interim += 1
+            self._take_head(rest)
+            return
+        self._frame(message, parser, payload)
+        if rest and self._state != _HEAD:
+            self.feed(rest)
+        self._receiver.headed()
+
+    def _frame(self, message: RawResponseMessage, parser: Any, payload: StreamReader) -> None:
+        """How the body ends: by RFC 9112, section 6.3, without its ambiguous cases."""
+        lengths = message.headers.getall(hdrs.CONTENT_LENGTH, ())
+        codings = message.headers.getall(hdrs.TRANSFER_ENCODING, ())
+        if message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
+            self._break()
+            return
+        self.head = Head(message.code, Fields(message.raw_headers))
+        self.reusable = not message.should_close
+        self._left = int(lengths[0]) if lengths else 0
+        if self._bodiless or message.code in _BODILESS or (lengths and not self._left):
+            self._end()
+        elif lengths:
+            self._state = _LENGTH
+        elif message.chunked:
+            self._state, self._parser, self._payload, self._tail = _CHUNKS, parser, payload, b""
+        else:
+            self._state, self.reusable, self.ends_by_closing = _TO_CLOSE, False, True
+
+    # -- bodies ----------------------------------------------------------------------------------
+
+    def _take_length(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.reusable = False
+            data = data[: self._left]
+        if data:
+            self._receiver.add(data)
+        if self._left <= 0:
+            self._end()
+
+    def _take_chunks(self, data: bytes) -> None:
+        payload = self._payload
+        assert payload is not None
+        try:
+            more, _, rest = self._parser.feed_data(data)
+            surplus = bool(more or rest)
+        except HttpProcessingError:
+            surplus = True
+            if payload.exception() is not None or not payload.is_eof():
+                self._break()
+                return
+        self._tail = (self._tail + data[-len(_END) :])[-len(_END) :]
+        if content := payload.read_nowait():
+            self._receiver.add(content)
+        if payload.is_eof():
+            self.reusable = self.reusable and not surplus and self._tail == _END
+            self._parser = self._payload = None
+            self._end()
+
+    # -- endings ---------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._state = _DONE
+        self._receiver.ended()
+
+    def _break(self) -> None:
+        self.reusable = False
+        self._receiver.broken()

@@ -1,0 +1,122 @@
+"""Where an answer ends does not depend on how its bytes are cut; what is unclear is broken, not guessed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from proxy.framing import Framing
+from tests.bypass.http1 import read_all
+
+LENGTH = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+TO_CLOSE = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nhello"
+CLOSING = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + LENGTH
+ANSWERS = {LENGTH: True, CHUNKS: True, TO_CLOSE: False, CLOSING: False, INTERIM: True}
+"""Whole answers with the body `hello`, and whether another one may follow."""
+
+
+@dataclass
+class Heard:
+    """What a receiver was told."""
+
+    heads: int = 0
+    body: bytes = b""
+    ends: int = 0
+    breaks: int = 0
+
+    def headed(self) -> None:
+        self.heads += 1
+
+    def add(self, content: bytes) -> None:
+        self.body += content
+
+    def ended(self) -> None:
+        self.ends += 1
+
+    def broken(self) -> None:
+        self.breaks += 1
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def read(
+    loop: asyncio.AbstractEventLoop, *pieces: bytes, close: bool | None = None
+) -> tuple[Heard, Framing]:
+    heard = Heard()
+    framing = Framing(loop, heard)
+    framing.expect(bodiless=False)
+    for piece in pieces:
+        if not heard.breaks:
+            framing.feed(piece)
+    if close is not None:
+        framing.close(cleanly=close)
+    return heard, framing
+
+
+@given(answer=st.sampled_from(list(ANSWERS)), cuts=st.lists(st.integers(1, 100), max_size=6))
+def test_an_answer_reads_the_same_wherever_it_is_cut(
+    loop: asyncio.AbstractEventLoop, answer: bytes, cuts: list[int]
+) -> None:
+    places = [0, *sorted(set(cuts)), len(answer)]
+    pieces = [answer[a:b] for a, b in pairwise(places) if answer[a:b]]
+    heard, framing = read(loop, *pieces)
+    assert (heard.heads >= 1, heard.body, heard.breaks) == (True, b"hello", 0)
+    assert framing.head is not None
+    assert framing.head.status == 200
+    assert framing.reusable is ANSWERS[answer]
+    assert framing.done is (answer is not TO_CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cleanly", "told"),
+    [(TO_CLOSE, True, (1, 0)), (TO_CLOSE, False, (0, 1)), (LENGTH, False, (1, 0))],
+)
+def test_a_closed_connection_ends_a_body_that_has_no_other_end(
+    loop: asyncio.AbstractEventLoop, answer: bytes, cleanly: bool, told: tuple[int, int]
+) -> None:
+    heard, framing = read(loop, answer, close=cleanly)
+    assert (heard.ends, heard.breaks) == told
+    assert framing.ends_by_closing is (answer is TO_CLOSE)
+    assert not framing.reusable
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(LENGTH) - 1])
+def test_an_answer_that_the_connection_cuts_short_is_broken(
+    loop: asyncio.AbstractEventLoop, cut: int
+) -> None:
+    heard, _ = read(loop, LENGTH[:cut], close=True)
+    assert (heard.ends, heard.breaks) == (0, 1)
+
+
+def test_bytes_that_nobody_asked_for_break_the_connection(loop: asyncio.AbstractEventLoop) -> None:
+    heard, framing = read(loop, LENGTH)
+    framing.rest()
+    framing.feed(LENGTH)
+    assert (heard.body, heard.breaks) == (b"hello", 1)
+
+
+@settings(max_examples=1000)
+@given(at=st.integers(0, len(CHUNKS) - 1), byte=st.integers(0, 255))
+def test_an_answer_that_another_may_follow_ends_where_a_strict_reader_ends_it(
+    loop: asyncio.AbstractEventLoop, at: int, byte: int
+) -> None:
+    changed = CHUNKS[:at] + bytes([byte]) + CHUNKS[at + 1 :]
+    heard, framing = read(loop, changed)
+    event("whole" if framing.done else "broken" if heard.breaks else "more expected")
+    assert (heard.ends, heard.breaks) in ((0, 0), (0, 1), (1, 0))
+    if framing.done and framing.reusable:
+        (message,), rest = read_all(changed, answers=True)
+        assert (message.whole, message.body, rest) == (True, heard.body, b"")
