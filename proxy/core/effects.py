@@ -180,6 +180,7 @@ def _reach(value: Json, names: Sequence[str]) -> Json:
 
 def _at(value: Json, pointer: Pointer) -> Json:
     for step in pointer:
+        # The walk that made the pointer came this way, so each step is there.
         value = value[step]  # type: ignore[index]
     return value
 

@@ -6,6 +6,9 @@ from a table and from attestations, so `read` takes the table's row for the gate
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from typing_extensions import override
 
 from proxy.core.dimensions.base import Assertable, KeepingDimension, PlaceDimension, Requirement
@@ -42,7 +45,7 @@ class GatewayRetention(KeepingDimension):
     name = "content_retention"
     title = "the gateway's content retention"
     asks = "What the gateway itself may keep of content, and how long."
-    words = {"none": frozenset(["none"])}  # noqa: RUF012
+    words: ClassVar[Mapping[str, frozenset[str]]] = {"none": frozenset(["none"])}
     examples = ("none", {"at_most": "7d"}, "any")
     attestable = (
         Assertable(

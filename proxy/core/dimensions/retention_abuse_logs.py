@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from typing_extensions import override
 
 from proxy.core.dimensions.base import Assertable, KeepingDimension
@@ -19,7 +22,7 @@ class RetentionAbuseLogs(KeepingDimension):
     title = "retention in abuse logs"
     asks = "What may be kept in logs for abuse monitoring, and how long."
     bought_by = "zero_data_retention"
-    words = {  # noqa: RUF012
+    words: ClassVar[Mapping[str, frozenset[str]]] = {
         "none": frozenset(["none"]),
         "flagged_only": frozenset(["none", "flagged"]),
     }

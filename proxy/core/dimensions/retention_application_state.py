@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from typing_extensions import override
 
 from proxy.core.dimensions.base import Assertable, KeepingDimension
@@ -17,7 +20,7 @@ class RetentionApplicationState(KeepingDimension):
     title = "retention of application state"
     asks = "What may be kept so that features work (stored responses, files), and how long."
     bought_by = "zero_data_retention"
-    words = {  # noqa: RUF012
+    words: ClassVar[Mapping[str, frozenset[str]]] = {
         "none": frozenset(["none"]),
         "until_deleted": frozenset(["none"]),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -21,7 +22,7 @@ class RetentionCache(KeepingDimension):
     name = "retention.cache"
     title = "retention in caches"
     asks = "What caches may keep, and how long; a cache in memory is a sort of its own."
-    words = {  # noqa: RUF012
+    words: ClassVar[Mapping[str, frozenset[str]]] = {
         "none": frozenset(["none"]),
         "volatile_only": frozenset(["none", "volatile"]),
     }
