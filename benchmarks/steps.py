@@ -19,8 +19,8 @@ from typing import cast
 from benchmarks import deployment, wire
 from proxy import ids
 from proxy.config import Settings, read_settings
+from proxy.core.approval import approve
 from proxy.core.callers import credential, fingerprint
-from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.fields import Fields
 from proxy.core.glance import in_order

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from proxy.breaker import Breaker
+from proxy.core.approval import Approval
 from proxy.core.confirm import Verdict, confirm
-from proxy.core.decide import Approval
 from proxy.core.dialects import routing
 from proxy.core.dialects.replies import DECISION_HEADER
 from proxy.core.dialects.shape import shape_of
 from proxy.core.errors import UpstreamFailure
 from proxy.core.explain import plain_refusal
 from proxy.core.scrub import Scrubber
-from proxy.core.tap import Tap, body_tap, microusd
+from proxy.core.tap import Tap, body_tap
+from proxy.core.usage import microusd
 from proxy.core.values import Headers, PolicyRef, Receipt, Refusal, Reply, RouteId, UpstreamRequest, Usage
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from yarl import URL
 
-from proxy.core.decide import Approval
+from proxy.core.approval import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Receipt, UpstreamRequest
 from proxy.plain import Head

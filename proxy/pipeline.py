@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from proxy import ids
 from proxy.core import rewrite
+from proxy.core.approval import approve
 from proxy.core.callers import credential, fingerprint
-from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.dialects.shape import shape_of
 from proxy.core.errors import JournalUnavailable, Unreadable

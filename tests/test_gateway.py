@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.decide import Approval
+from proxy.core.approval import Approval
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Receipt, UpstreamRequest
 from proxy.gateway import Gateway, UpstreamReply, tls_context

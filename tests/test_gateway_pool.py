@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.core.decide import approve
+from proxy.core.approval import approve
 from proxy.core.errors import UpstreamFailure
 from proxy.core.values import (
     Basis,

@@ -9,8 +9,8 @@ from typing import Any, cast
 from jiter import from_json
 
 from proxy.core import strict_yaml
+from proxy.core.approval import approve
 from proxy.core.catalog import read_catalogue
-from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.policy import read_policy
 from proxy.core.values import RawRequest

@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
-from proxy.core.errors import RingfenceError
 from proxy.core.features import Treatment
 from proxy.core.findings import (
     PASSES,
@@ -320,69 +319,3 @@ def _compliant(routes: Iterable[Route], world: _World) -> list[Route]:
     ordered = sorted(likely, key=lambda route: _order(route, world.policies))[:_MOST_JUDGED]
     complying = (route for route in ordered if complies(world.policies, route, world.at))
     return list(islice(complying, MOST_ALTERNATIVES))
-
-
-# -- the right to forward --------------------------------------------------------------------------
-
-_MINT = object()
-
-
-class NotApproved(RingfenceError):
-    """Something asked for the right to forward what no decision allows."""
-
-
-class Approval:
-    """The right to forward one request. Only `approve` can make one; forwarding asks for it."""
-
-    __slots__ = ("decision", "route")
-
-    def __init__(self, decision: Decision, route: Route, *, mint: object) -> None:
-        if mint is not _MINT:
-            raise NotApproved("an approval is made by proxy.core.decide.approve only")
-        self.decision = decision
-        self.route = route
-
-
-# Decisions that were found sound, each kept so that its id stays its own; they hold no content.
-_SOUND: dict[int, Decision] = {}
-_MOST_SOUND = 128
-
-
-def approve(decision: Decision, *, after: Decision | None = None) -> Approval:
-    """Turn a decision into the right to forward, or raise `NotApproved`.
-
-    When the decision orders rewrites, `after` must be the decision on the request as it reads after
-    them: allowed, for the same route, by the same policies, with nothing left to rewrite.
-    """
-    route = _sound(decision)
-    # A pin that stands in the path is a rewrite without an edit of the body.
-    if decision.edits or decision.rewrites:
-        if after is None:
-            raise NotApproved("the edited request has not been judged again")
-        same = _sound(after).id == route.id and after.policies == decision.policies
-        if after.edits or after.rewrites or not same:
-            raise NotApproved("the edited request was judged differently")
-    return Approval(decision, route, mint=_MINT)
-
-
-def _sound(decision: Decision) -> Route:
-    """The route of a decision that is checked once: a frozen value stays as it was."""
-    if _SOUND.get(id(decision)) is decision and decision.route is not None:
-        return decision.route
-    route = _checked(decision)
-    if len(_SOUND) >= _MOST_SOUND:
-        _SOUND.clear()
-    _SOUND[id(decision)] = decision
-    return route
-
-
-def _checked(decision: Decision) -> Route:
-    """Check what every allowing decision must be, so that a made-up one does not pass."""
-    named = {finding.policy for finding in decision.findings}
-    if not decision.allowed or decision.route is None or not decision.policies:
-        raise NotApproved("the decision does not allow the request")
-    if not named.issuperset(ref.id for ref in decision.policies):
-        raise NotApproved("a policy of the decision has no finding")
-    if any(finding.outcome not in PASSES for finding in decision.findings):
-        raise NotApproved("a finding of the decision speaks against it")
-    return decision.route

@@ -7,21 +7,18 @@ An escaped quote ends `"usage\\"`, so a marker with both of its quotes never mat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 from jiter import from_json
 
+from proxy.core.usage import LONGEST_ID, usage_of
 from proxy.core.values import Json, Usage
 
 _LINE_LIMIT = 65_536
 _HEAD, _TAIL = 4_096, 32_768
 _BODY_LIMIT = 262_144
-_ID_LIMIT = 128
-_MICRO = 1_000_000
-_MOST = 1 << 53
 
 
 class Tap(Protocol):
@@ -109,7 +106,7 @@ class EventTap:
         if self._line:
             self._take(bytes(self._line))
             self._line.clear()
-        return _usage([_data(line) for line in (self._first, self._start, self._last)])
+        return usage_of([_data(line) for line in (self._first, self._start, self._last)])
 
     def _split(self, chunk: bytes) -> None:
         *whole, rest = chunk.split(b"\n")
@@ -170,7 +167,7 @@ class BodyTap:
     def finish(self) -> Usage:
         """What the reply said of its cost."""
         body = bytes(self._body)
-        return _usage([_ends(body) if self._cut else _read(body)])
+        return usage_of([_ends(body) if self._cut else _read(body)])
 
 
 def body_tap() -> Tap:
@@ -181,18 +178,6 @@ def body_tap() -> Tap:
 def event_tap(markers: Markers) -> Tap:
     """A tap for a reply that comes as server-sent events."""
     return EventTap(markers)
-
-
-def microusd(value: Json) -> int | None:
-    """A price in US dollars, as a body or a header says it, in millionths; None when it says none."""
-    # Silence is what most replies say, and an error that is caught costs as much as the rest of a reading.
-    if value is None or value == "":
-        return None
-    try:
-        amount = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return round(amount * _MICRO) if 0 <= amount < _MICRO and not isinstance(value, bool) else None
 
 
 def _ends_stream(line: bytes, kinds: frozenset[str]) -> bool:
@@ -246,7 +231,7 @@ def _ends(text: bytes) -> Json:
     """What the two ends of a long JSON text say: its id, and the last usage block in it."""
     found: dict[str, Json] = {}
     if (start := text.find(b'"id"', 0, _HEAD)) >= 0:
-        found["id"] = _prefix(text[start + 4 : start + 4 + 2 * _ID_LIMIT])
+        found["id"] = _prefix(text[start + 4 : start + 4 + 2 * LONGEST_ID])
     for name in ("usage", "usageMetadata"):
         if (start := text.rfind(b'"%s"' % name.encode("ascii"))) >= 0:
             found[name] = _prefix(text[start + len(name) + 2 :])
@@ -271,70 +256,3 @@ def _object_end(text: bytes) -> int:
             if depth == 0:
                 return place + 1
     return 0
-
-
-def _usage(texts: Iterable[Json]) -> Usage:
-    """Merge what several texts say; of two numbers for one thing the later counts."""
-    read = written = cost = upstream_id = None
-    for text in texts:
-        for block in _blocks(text):
-            upstream_id = upstream_id or _id(block)
-            usage = block.get("usage") or block.get("usageMetadata")
-            if isinstance(usage, dict):
-                said = _read_tokens(usage), _written_tokens(usage), microusd(usage.get("cost"))
-                read = read if said[0] is None else said[0]
-                written = written if said[1] is None else said[1]
-                cost = cost if said[2] is None else said[2]
-    return Usage(read, written, cost, upstream_id)
-
-
-def _blocks(text: Json) -> list[dict[str, Json]]:
-    """A text and the object within it that carries the reply, as events wrap it."""
-    if not isinstance(text, dict):
-        return []
-    blocks = [text]
-    for name in ("response", "message", "interaction"):
-        inner = text.get(name)
-        if isinstance(inner, dict):
-            blocks.append(inner)
-    return blocks
-
-
-def _id(block: dict[str, Json]) -> str | None:
-    value = block.get("id") or block.get("responseId")
-    return value if isinstance(value, str) and 0 < len(value) <= _ID_LIMIT and value.isprintable() else None
-
-
-_IN = ("prompt_tokens", "input_tokens", "promptTokenCount", "total_input_tokens")
-_OUT = ("completion_tokens", "output_tokens", "total_output_tokens")
-# Anthropic counts what it read from and wrote to its cache beside input_tokens, not within them.
-_CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
-_GOOGLE_OUT = ("candidatesTokenCount", "thoughtsTokenCount")
-
-
-def _read_tokens(usage: dict[str, Json]) -> int | None:
-    read = _first_count(usage, _IN)
-    if read is not None:
-        for name in _CACHED:
-            if name in usage:
-                read += _count(usage[name]) or 0
-    return read
-
-
-def _written_tokens(usage: dict[str, Json]) -> int | None:
-    written = _first_count(usage, _OUT)
-    if written is None and any(name in usage for name in _GOOGLE_OUT):
-        written = sum(_count(usage.get(name)) or 0 for name in _GOOGLE_OUT)
-    return written
-
-
-def _first_count(usage: dict[str, Json], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        number = _count(usage.get(name))
-        if number is not None:
-            return number
-    return None
-
-
-def _count(value: Json) -> int | None:
-    return value if type(value) is int and 0 <= value < _MOST else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.decide import _SOUND, MOST_ALTERNATIVES, Approval, NotApproved, approve, decide
+from proxy.core.decide import MOST_ALTERNATIVES, decide
 from proxy.core.reasons import REASONS
 from proxy.core.values import (
     Call,
@@ -307,61 +307,3 @@ def test_nothing_that_goes_in_is_changed() -> None:
     before = copy.deepcopy((one, shelf.routes, dict(policies[0].features)))
     judge(pool(GOOD, BAD), *policies, of=one, catalogue=shelf)
     assert before == (one, shelf.routes, dict(policies[0].features))
-
-
-# -- the right to forward --------------------------------------------------------------------------
-
-
-def test_an_approval_comes_from_an_allowing_decision_only() -> None:
-    assert approve(judge(pin(GOOD))).decision.allowed
-    with pytest.raises(NotApproved):
-        approve(judge(pin(BAD)))
-    with pytest.raises(NotApproved):
-        Approval(judge(pin(GOOD)), GOOD, mint=object())
-
-
-def test_a_decision_made_up_elsewhere_is_not_approved() -> None:
-    sound, denied = judge(pin(GOOD)), judge(pin(BAD))
-    for forged in (
-        replace(denied, allowed=True),
-        replace(denied, allowed=True, route=GOOD),
-        replace(sound, policies=()),
-        replace(sound, findings=()),
-        replace(sound, route=None),
-        Decision(True, "allowed", GOOD, (), (), (), sound.policies),
-    ):
-        with pytest.raises(NotApproved):
-            approve(forged)
-
-
-def test_an_approval_that_was_given_before_vouches_for_no_decision_but_that_one() -> None:
-    first = judge(pin(GOOD))
-    approve(first)
-    for _ in range(600):
-        # Each takes the place in memory that the one before it gave up.
-        forged = replace(first, findings=())
-        with pytest.raises(NotApproved):
-            approve(forged)
-    for _ in range(600):
-        approve(replace(first))
-    assert len(_SOUND) <= 512
-
-
-def test_an_edited_request_has_to_be_judged_again_and_alike() -> None:
-    first = judge(pool(GOOD, BAD), of=call("a"))
-    again = judge(pin(GOOD), of=call("example/a"))
-    assert approve(first, after=again).decision is first
-    other = judge(pin(route("other/a")), of=call("other/a"))
-    for wrong in (None, first, other, judge(pin(BAD)), judge(pin(GOOD), policy(name="q"))):
-        with pytest.raises(NotApproved):
-            approve(first, after=wrong)
-
-
-def test_a_model_that_is_pinned_in_the_path_has_to_be_judged_again_as_well() -> None:
-    first = judge(pool(GOOD, BAD), of=call("a", model_at=()))
-    assert (first.edits, first.rewrites) == ((), ("pin=example/a",))
-    again = judge(pin(GOOD), of=call("example/a", model_at=()))
-    assert approve(first, after=again).route is first.route
-    for wrong in (None, first, judge(pin(route("other/a")), of=call("other/a", model_at=()))):
-        with pytest.raises(NotApproved):
-            approve(first, after=wrong)

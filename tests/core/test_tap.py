@@ -210,21 +210,3 @@ def test_no_reply_makes_a_tap_grow(make):
         if isinstance(value := getattr(reader, name), bytes | bytearray)
     )
     assert held < 400_000
-
-
-@pytest.mark.parametrize(
-    ("said", "want"),
-    [
-        (0.00042, 420),
-        ("0.0001", 100),
-        (0, 0),
-        (None, None),
-        ("", None),
-        (True, None),
-        (-1, None),
-        ("nan", None),
-        (1e9, None),
-    ],
-)
-def test_a_price_is_millionths_of_a_dollar(said, want):
-    assert tap.microusd(said) == want

@@ -13,10 +13,10 @@ from functools import cache
 from jiter import from_json
 
 from proxy.core import rewrite, strict_yaml
+from proxy.core.approval import approve
 from proxy.core.attestations import read_attestations
 from proxy.core.callers import CallerTable
 from proxy.core.catalog import read_catalogue
-from proxy.core.decide import approve
 from proxy.core.dialects import routing
 from proxy.core.policy import read_policy
 from proxy.core.values import Caller, Digest, RawRequest, UpstreamRequest
