@@ -71,6 +71,11 @@ def test_a_request_is_cut_into_its_parts() -> None:
     "data",
     [
         request(b"Host: a"),
+        request(b"Content-Length: 15"),
+        request(*FIELDS, b"X: a "),
+        request(*FIELDS, b"X: a\t"),
+        request(*FIELDS, b"X: "),
+        request(*FIELDS, b"X:  a"),
         request(*FIELDS, b"Content-Length: 15"),
         request(*FIELDS, b"content-length: 15"),
         request(*FIELDS, b"X-A: 1", b"x-a: 1"),

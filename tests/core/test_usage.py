@@ -35,6 +35,7 @@ def test_a_price_is_millionths_of_a_dollar(said, want):
         ([{"usage": {"prompt_tokens": 3, "cost": 0.5}}], Usage(3, None, 500_000)),
         ([{"usage": {"prompt_tokens": 3, "cost": 10**400}}], Usage(3)),
         ([{"usage": {"input_tokens": 3, "output_tokens": 1}}, {"usage": {"output_tokens": 9}}], Usage(3, 9)),
+        ([{"usage": {"input_tokens": 3}}, {"usage": {"input_tokens": 5}}], Usage(5)),
         ([{"usage": {"input_tokens": 3, "cache_read_input_tokens": 20}}], Usage(23)),
         ([{"usageMetadata": {"promptTokenCount": 1, "thoughtsTokenCount": 4}}], Usage(1, 4)),
         ([{"usageMetadata": {"candidatesTokenCount": 2, "thoughtsTokenCount": 4}}], Usage(None, 6)),
