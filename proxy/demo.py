@@ -154,7 +154,10 @@ def play(policies: Path, say: Say, *, port: int, once: bool) -> int:
             return 1
         say("\nEvery verdict came out as told.")
         if not once:
-            _serve_on(stage)
+            try:
+                _serve_on(stage)
+            except KeyboardInterrupt:
+                say("\nStopping.")
     return 0
 
 
@@ -237,11 +240,8 @@ def _serve_on(stage: Stage) -> None:
     say('    >>> OpenAI().responses.create(model="atlas-1", input="hello")')
     say(f"\n  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude")
     say(f"\n  ringfence audit tail -f --data-dir {stage.folder / 'data'}")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        say("\nStopping.")
+    while True:
+        time.sleep(3600)
 
 
 # -- the two processes -----------------------------------------------------------------------------

@@ -97,3 +97,14 @@ def test_it_serves_on_until_it_is_interrupted(tmp_path: Path) -> None:
     said.append(running.stdout.read())
     assert running.wait(PATIENCE) == 0, "".join(said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_while_the_last_lines_are_printed_is_a_stop_too(tmp_path: Path) -> None:
+    def say(line: str) -> None:
+        if "audit tail" in line:
+            raise KeyboardInterrupt
+        said.append(line)
+
+    said: list[str] = []
+    assert demo.play(POLICIES, say, port=0, once=False) == 0
+    assert said[-1] == "\nStopping."

@@ -211,7 +211,8 @@ def test_an_exception_in_a_finaliser_is_told_without_its_words(out: io.StringIO)
     gc.collect()
     assert sys.unraisablehook is before
     assert CANARY not in out.getvalue()
-    assert lines(out)[-1]["event"] == "uncaught"
+    # What other tests left for the collector may be told as well.
+    assert "uncaught" in [line["event"] for line in lines(out)]
 
 
 def _raise() -> None:
