@@ -1,6 +1,6 @@
 """where an answer of the gateway ends: its head, and its body by length, chunks or the connection's end
 
-Heads that a length follows are cut (`plain.py`); other heads and all chunks go through aiohttp's C response
+Most heads are cut (`plain.py`), chunks are read by `chunks.py`; other heads go through aiohttp's C response
 parser. It is lenient, so what two readers could take differently is refused here before the parser sees it.
 """
 
@@ -12,8 +12,8 @@ from typing import Any, Protocol, cast
 
 from aiohttp import hdrs
 from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
-from aiohttp.streams import StreamReader
 
+from proxy.chunks import Chunks, Unframed
 from proxy.core.fields import Fields
 from proxy.plain import Head, cut_answer
 
@@ -52,19 +52,18 @@ class Framing:
     """
 
     __slots__ = (
-        "_bodiless", "_interim", "_left", "_loop", "_parser", "_partial", "_payload", "_receiver", "_state",
-        "_tail", "ends_by_closing", "head", "reusable",
+        "_bodiless", "_chunks", "_interim", "_left", "_loop", "_partial", "_receiver", "_state",
+        "ends_by_closing", "head", "reusable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver) -> None:
         self._loop = loop
         self._receiver = receiver
         self._state = _IDLE
-        self._partial = self._tail = b""
+        self._partial = b""
         self._interim = self._left = 0
         self._bodiless = False
-        self._parser: Any = None
-        self._payload: StreamReader | None = None
+        self._chunks = Chunks()
         self.head: Head | None = None
         self.reusable = False
         self.ends_by_closing = False
@@ -114,25 +113,29 @@ class Framing:
             self._end()
         elif self._state not in (_IDLE, _DONE):
             self._break()
-        # These know who knows this object, and the collector of such rings comes seldom.
-        self._parser = self._payload = None
+        # It knows this object, and the collector of such rings comes seldom.
         del self._receiver
 
-    # -- what aiohttp's parser and stream ask of a protocol: back-pressure is the receiver's ---------
+    # -- what aiohttp's stream asks of a protocol; no body goes there ------------------------------
 
     def pause_reading(self) -> None:
-        """Nothing: the stream is emptied after each feed."""
+        """Nothing: the stream stays empty."""
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Nothing: the stream is emptied after each feed."""
+        """Nothing: the stream stays empty."""
 
     # -- heads -----------------------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> None:
         if not (self._partial or self._bodiless) and (plain := cut_answer(data, longest_head=_LONGEST_HEAD)):
-            self.head, self._left, rest = plain
-            self._state, self.reusable = _LENGTH, True
-            self._take_length(rest)
+            self.head, length, rest = plain
+            self.reusable = True
+            if length is None:
+                self._state, self._chunks = _CHUNKS, Chunks()
+                self._take_chunks(rest)
+            else:
+                self._state, self._left = _LENGTH, length
+                self._take_length(rest)
             self._receiver.headed()
             return
         data = self._partial + data
@@ -164,17 +167,17 @@ class Framing:
         if len(messages) != 1:
             self._break()
             return
-        message, payload = messages[0]
+        message, _ = messages[0]
         if 100 <= message.code < 200 and message.code != 101 and self._interim < _MOST_INTERIM:
             self._interim += 1
             self._take_head(rest)
             return
-        self._frame(message, parser, payload)
+        self._frame(message)
         if rest and self._state != _HEAD:
             self.feed(rest)
         self._receiver.headed()
 
-    def _frame(self, message: RawResponseMessage, parser: Any, payload: StreamReader) -> None:
+    def _frame(self, message: RawResponseMessage) -> None:
         """How the body ends: by RFC 9112, section 6.3, without its ambiguous cases."""
         lengths = message.headers.getall(hdrs.CONTENT_LENGTH, ())
         codings = message.headers.getall(hdrs.TRANSFER_ENCODING, ())
@@ -182,14 +185,14 @@ class Framing:
             self._break()
             return
         self.head = Head(message.code, Fields(message.raw_headers))
-        self.reusable = not message.should_close
+        self.reusable = not message.should_close and codings in ((), ["chunked"])
         self._left = int(lengths[0]) if lengths else 0
         if self._bodiless or message.code in _BODILESS or (lengths and not self._left):
             self._end()
         elif lengths:
             self._state = _LENGTH
         elif message.chunked:
-            self._state, self._parser, self._payload, self._tail = _CHUNKS, parser, payload, b""
+            self._state, self._chunks = _CHUNKS, Chunks()
         else:
             self._state, self.reusable, self.ends_by_closing = _TO_CLOSE, False, True
 
@@ -206,22 +209,15 @@ class Framing:
             self._end()
 
     def _take_chunks(self, data: bytes) -> None:
-        payload = self._payload
-        assert payload is not None
         try:
-            more, _, rest = self._parser.feed_data(data)
-            surplus = bool(more or rest)
-        except HttpProcessingError:
-            surplus = True
-            if payload.exception() is not None or not payload.is_eof():
-                self._break()
-                return
-        self._tail = (self._tail + data[-len(_END) :])[-len(_END) :]
-        if content := payload.read_nowait():
+            content = self._chunks.feed(data)
+        except Unframed:
+            self._break()
+            return
+        if content:
             self._receiver.add(content)
-        if payload.is_eof():
-            self.reusable = self.reusable and not surplus and self._tail == _END
-            self._parser = self._payload = None
+        if self._chunks.done:
+            self.reusable = self.reusable and not self._chunks.surplus
             self._end()
 
     # -- endings ---------------------------------------------------------------------------------

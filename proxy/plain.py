@@ -58,19 +58,24 @@ class Head:
     fields: Fields
 
 
-def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int, bytes] | None:
+def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int | None, bytes] | None:
     """The head that `data` begins with, its body's length, and what came of it; None for anything else.
 
-    The connection can carry another answer after it. Not for an answer to HEAD.
+    The length is None where the body comes in chunks. The connection can carry another answer after it. Not
+    for an answer to HEAD.
     """
     found = _ANSWER.match(data)
     if found is None or found.end() > longest_head or found[1] in _BODILESS:
         return None
     fields = Fields(tuple(_FIELD.findall(found[2])))
-    length = fields.first.get(b"content-length", b"")
-    if fields.repeated or not _ANSWER_LENGTH.fullmatch(length):
+    if fields.repeated or b"connection" in fields.first or b"upgrade" in fields.first:
         return None
-    if any(name in fields.first for name in _NEVER) or b"connection" in fields.first:
+    length, coding = (fields.first.get(name) for name in (b"content-length", b"transfer-encoding"))
+    if (length is None) == (coding is None):
+        return None
+    if coding is not None:
+        return (Head(int(found[1]), fields), None, data[found.end() :]) if coding == b"chunked" else None
+    if length is None or not _ANSWER_LENGTH.fullmatch(length):
         return None
     return Head(int(found[1]), fields), int(length), data[found.end() :]
 

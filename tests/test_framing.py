@@ -108,6 +108,12 @@ def test_bytes_that_nobody_asked_for_break_the_connection(loop: asyncio.Abstract
     assert (heard.body, heard.breaks) == (b"hello", 1)
 
 
+def test_a_bare_lf_in_a_line_of_chunks_breaks_the_answer(loop: asyncio.AbstractEventLoop) -> None:
+    heard, framing = read(loop, CHUNKS.replace(b"2\r\nlo", b"2;\nlo"))
+    assert (heard.ends, heard.breaks) == (0, 1)
+    assert not framing.reusable
+
+
 @settings(max_examples=1000)
 @given(at=st.integers(0, len(CHUNKS) - 1), byte=st.integers(0, 255))
 def test_an_answer_that_another_may_follow_ends_where_a_strict_reader_ends_it(
