@@ -91,9 +91,9 @@ class Evidence:
         pseudonym = self._recorder.pseudonyms.person(peer) if peer else ""
         self._journal.note(reject(self._clock.stamp(), code, peer=pseudonym, in_len=size))
 
-    def shed(self) -> None:
-        """Count a request that was shed: one record tells how many."""
-        self._journal.tally("overloaded")
+    def shed(self, amount: int) -> None:
+        """Count requests that were shed: one record tells how many."""
+        self._journal.tally("overloaded", amount)
 
     def outcome(self, visit: Visit, served: Served) -> None:
         """Hand over how a forwarded request ended; the journal keeps it until it is durable."""

@@ -23,9 +23,13 @@ _CALM = 1.0
 _HEAD = re.compile(
     rb"POST (/[!-~]{0,512}+) HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~]*+\r\n)++\r\n"
 )
-# The fields that decide where a request ends, and whether the connection lives on.
-_FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|connection|expect|upgrade):[ \t]*([^\r]*)")
-_SIGNS = (b"anthropic-version", b"x-goog-api-key")
+# The fields that decide where a request ends, whether the connection lives on, and whose SDK has sent it.
+_TELLING = re.compile(
+    rb"\r\n(content-length|transfer-encoding|connection|expect|upgrade|anthropic-version|x-goog-api-key):"
+    rb"[ \t]*([^\r]*)"
+)
+_NEVER = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_KEPT = b"keep-alive"
 
 
 class Crowd:
@@ -58,16 +62,14 @@ def shed(data: bytes) -> bytes | None:
     found = _HEAD.match(data)
     if found is None:
         return None
-    head = found[0].lower()
-    framing = _FRAMING.findall(head)
-    lengths = [value for name, value in framing if name == b"content-length"]
-    others = [pair for pair in framing if pair[0] != b"content-length"]
-    if len(lengths) != 1 or not lengths[0].isdigit() or others not in ([], [(b"connection", b"keep-alive")]):
+    telling = _TELLING.findall(found[0].lower())
+    fields = dict(telling)
+    length = fields.get(b"content-length", b"")
+    if len(fields) != len(telling) or not length.isdigit() or not _NEVER.isdisjoint(fields):
         return None
-    if len(data) != found.end() + int(lengths[0]):
+    if fields.get(b"connection", _KEPT) != _KEPT or len(data) != found.end() + int(length):
         return None
-    signs = tuple(name for name in _SIGNS if b"\r\n" + name + b":" in head)
-    return _written(found[1].partition(b"?")[0], signs)
+    return _written(found[1].partition(b"?")[0], b"anthropic-version" in fields, b"x-goog-api-key" in fields)
 
 
 def refusal_to(raw: RawRequest) -> Reply:
@@ -80,8 +82,9 @@ def refusal_to(raw: RawRequest) -> Reply:
 
 
 @lru_cache(maxsize=64)
-def _written(path: bytes, signs: tuple[bytes, ...]) -> bytes:
-    headers = tuple((name, b"") for name in signs)
+def _written(path: bytes, anthropic: bool, google: bool) -> bytes:
+    signs = ((b"anthropic-version", anthropic), (b"x-goog-api-key", google))
+    headers = tuple((name, b"") for name, there in signs if there)
     reply = refusal_to(RawRequest("POST", path.decode("ascii"), "", headers, b""))
     fields = (*reply.headers, ("server", "ringfence"), ("content-length", str(len(reply.body))))
     head = "".join(f"{name}: {value}\r\n" for name, value in fields)

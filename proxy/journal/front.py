@@ -117,9 +117,9 @@ class Journal:
         else:
             self._put_unhurried(Item(draft, now))
 
-    def tally(self, reason: str) -> None:
-        """Counts one more `reject` that gets no record of its own: the next one says how many there were."""
-        self._writer.rejects.count(reason, self._clock.wall())
+    def tally(self, reason: str, amount: int) -> None:
+        """Counts `reject`s that get no record of their own: the next one says how many there were."""
+        self._writer.rejects.count(reason, self._clock.wall(), amount)
 
     def _put(self, item: Item) -> None:
         self._accepted += 1

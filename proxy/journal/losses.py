@@ -75,14 +75,14 @@ class Rejects:
             self._used += 1
             return self._used <= self.per_second
 
-    def count(self, reason: str, at: datetime) -> None:
-        """One more that is not written by itself."""
+    def count(self, reason: str, at: datetime, amount: int = 1) -> None:
+        """So many more that are not written by themselves."""
         with self._lock:
             span = self._spans.get(reason)
             if span is None:
-                self._spans[reason] = Span(at, at)
+                self._spans[reason] = Span(at, at, amount)
             else:
-                span.count += 1
+                span.count += amount
                 span.last = at
 
     def taken(self, clock: Clock) -> list[Draft]:
