@@ -21,8 +21,9 @@ _LONGEST_HEAD = 65_536
 _MOST_INTERIM = 8
 _NEVER_FULL = 2**30
 _END = b"\r\n\r\n"
-# RFC 9112: no bare CR or LF and no line folding (2.2, 5.2), and no other control character (RFC 9110, 5.5).
-_UNSOUND = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
+# RFC 9112: no line before the status line, no bare CR or LF and no line folding (2.2, 5.2), and no other
+# control character (RFC 9110, 5.5).
+_UNSOUND = re.compile(rb"\A[\r\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)|\n[ \t]")
 _BODILESS = frozenset({204, 304})
 
 _IDLE, _HEAD, _LENGTH, _CHUNKS, _TO_CLOSE, _DONE = range(6)
@@ -169,6 +170,9 @@ class Framing:
             return
         message, _ = messages[0]
         if 100 <= message.code < 200 and message.code != 101 and self._interim < _MOST_INTERIM:
+            if hdrs.CONTENT_LENGTH in message.headers or hdrs.TRANSFER_ENCODING in message.headers:
+                self._break()
+                return
             self._interim += 1
             self._take_head(rest)
             return

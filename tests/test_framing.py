@@ -108,6 +108,24 @@ def test_bytes_that_nobody_asked_for_break_the_connection(loop: asyncio.Abstract
     assert (heard.body, heard.breaks) == (b"hello", 1)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"\r\n" + LENGTH,
+        b"\n" + LENGTH,
+        INTERIM.replace(b"Link: </a>", b"Transfer-Encoding: identity"),
+        INTERIM.replace(b"Link: </a>", b"Content-Length: 5"),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 20])
+def test_what_stands_before_an_answer_and_is_none_breaks_it(
+    loop: asyncio.AbstractEventLoop, odd: bytes, cut: int
+) -> None:
+    heard, framing = read(loop, *filter(None, (odd[:cut], odd[cut:])))
+    assert (heard.ends, heard.breaks) == (0, 1)
+    assert not framing.reusable
+
+
 def test_a_bare_lf_in_a_line_of_chunks_breaks_the_answer(loop: asyncio.AbstractEventLoop) -> None:
     heard, framing = read(loop, CHUNKS.replace(b"2\r\nlo", b"2;\nlo"))
     assert (heard.ends, heard.breaks) == (0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.bypass.cases import load
-from tests.fuzz.seeds import SEEDS
+from tests.fuzz.seeds import ANSWERS, SEEDS
 from tests.fuzz.targets import member_tables
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -31,6 +31,10 @@ def first(name: str) -> list[bytes]:
             return [bytes((number,)) + seed.body for number, seed in enumerate(SEEDS)]
         case "path":
             return [b"POST " + seed.target.encode() for seed in SEEDS] + _case_targets()
+        case "request":
+            return [seed.head(len(seed.body)) + b"\r\n\r\n" + seed.body for seed in SEEDS]
+        case "answer":
+            return list(ANSWERS)
         case "yaml":
             return [path.read_bytes() for path in sorted((_REPOSITORY / "policies").glob("*.yaml"))] + [
                 b"a: 1\n"

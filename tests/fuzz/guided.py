@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["proxy.core"]):
+with atheris.instrument_imports(include=["proxy.core", "proxy.plain", "proxy.chunks", "proxy.framing"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -219,3 +219,21 @@ def head(random: Random, seed: bytes) -> bytes:
                 continue
         seed = b"\r\n".join((first, *fields))
     return seed
+
+
+def message(random: Random, seed: bytes) -> bytes:
+    """Mutations of a whole message: of its head, of its body, or anywhere."""
+    start, gap, rest = seed.partition(b"\r\n\r\n")
+    match random.randrange(3):
+        case 0:
+            return head(random, start) + gap + rest
+        case 1:
+            return start + gap + _bytes(random, rest)
+        case _:
+            return _bytes(random, seed)
+
+
+def _bytes(random: Random, seed: bytes) -> bytes:
+    for _ in range(random.choice((1, 1, 2, 3))):
+        seed = random.choice((flip, splice, cut))(random, seed)
+    return seed

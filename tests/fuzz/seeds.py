@@ -111,3 +111,16 @@ SEEDS: tuple[Seed, ...] = (
         },
     ),
 )
+
+_EVENTS = b"c\r\ndata: hello\n\r\n8\r\ndata: x\n\r\n0\r\n\r\n"
+ANSWERS: tuple[bytes, ...] = (
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"id":"x"}',
+    b"HTTP/1.1 200 OK\r\nX-Opper-Served-Model: a/b\r\nTransfer-Encoding: chunked\r\n\r\n" + _EVENTS,
+    b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" + _EVENTS,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n",
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nuntil the connection ends",
+)
+"""What a gateway may answer."""

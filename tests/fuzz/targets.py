@@ -27,7 +27,7 @@ from tests.bypass.fixture import with_pins
 from tests.bypass.http1 import Message
 from tests.bypass.oracle import MODEL_NAMES, models
 from tests.bypass.readers import SIX, Unread, folded
-from tests.fuzz import forwarding
+from tests.fuzz import forwarding, messages
 from tests.fuzz.agreement import disagreements, flat
 from tests.fuzz.seeds import SEEDS
 
@@ -169,10 +169,29 @@ def yaml(data: bytes) -> bool:
     return True
 
 
+def request(data: bytes) -> bool:
+    """A request that takes the short way is that one request to every reader."""
+    return _agreed(messages.request, data)
+
+
+def answer(data: bytes) -> bool:
+    """An answer reads the same however it is cut, and where another may follow every reader sees its end."""
+    return _agreed(messages.answer, data)
+
+
+def _agreed(target: Callable[[bytes], bool], data: bytes) -> bool:
+    try:
+        return target(data)
+    except messages.Differs as error:
+        raise Finding(str(error)) from error
+
+
 TARGETS: dict[str, Callable[[bytes], bool]] = {
+    "answer": answer,
     "body": body,
     "forward": forward,
     "members": members,
     "path": path,
+    "request": request,
     "yaml": yaml,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -11,7 +12,15 @@ from tests.fuzz.corpus import CORPUS, first, inputs
 from tests.fuzz.targets import TARGETS, Finding
 
 SEED = 20261122
-ROUNDS = {"body": 4000, "forward": 3000, "members": 4000, "path": 6000, "yaml": 1500}
+ROUNDS = {
+    "answer": 6000,
+    "body": 4000,
+    "forward": 3000,
+    "members": 4000,
+    "path": 6000,
+    "request": 6000,
+    "yaml": 1500,
+}
 LEAST_ACCEPTED = 0.02
 """A target that accepts next to nothing holds nothing."""
 _LARGEST, _MOST = 4096, 400
@@ -21,6 +30,8 @@ def _mutated(name: str, random: Random, known: bytes) -> bytes:
     if name == "path":
         method, _, target = known.decode("latin-1").partition(" ")
         return f"{method} {mutate.path(random, target)}".encode("latin-1", "ignore")
+    if name in ("answer", "request"):
+        return mutate.message(random, known)
     if name in ("members", "forward"):
         return known[:1] + mutate.body(random, known[1:])
     return mutate.body(random, known)
@@ -58,6 +69,13 @@ def test_the_same_seed_gives_the_same_inputs(name: str) -> None:
     assert [_mutated(name, once, known[0]) for _ in range(50)] == [
         _mutated(name, again, known[0]) for _ in range(50)
     ]
+
+
+def test_a_framing_that_reads_on_over_odd_bytes_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer target catches a framing that takes a bare LF for the end of a chunk's line."""
+    monkeypatch.setattr("proxy.chunks._SIZE", re.compile(rb"([0-9A-Fa-f]+)(?:;[^\n]*)?\n"))
+    with pytest.raises(Finding):
+        TARGETS["answer"](b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;\x00\na\r\n0\n\r\n")
 
 
 def test_a_lenient_reader_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
