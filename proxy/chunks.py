@@ -15,6 +15,8 @@ _TRAILER = re.compile(rb"(?:%s)*+\r\n" % _FIELD)
 _TRAILER_BEGUN = re.compile(
     rb"(?:%s)*+(?:[!#$%%&'*+.^_`|~0-9A-Za-z-]++(?::[\t -~\x80-\xff]*+\r?)?|\r)?" % _FIELD
 )
+# RFC 9110, section 6.5.1: what frames a message cannot stand in its trailers.
+_FRAMING = re.compile(rb"(?:\A|\n)(?:content-length|transfer-encoding):", re.IGNORECASE)
 _LONGEST_LINE = 8192
 _CRLF = b"\r\n"
 _SIZE_NEXT = -1
@@ -85,5 +87,7 @@ class Chunks:
         trailer = _TRAILER.match(data)
         if trailer is None:
             self._hold(data, _TRAILER_BEGUN)
+        elif _FRAMING.search(trailer[0]):
+            raise Unframed
         else:
             self.done, self.surplus = True, trailer.end() < len(data)

@@ -83,6 +83,8 @@ def test_what_comes_behind_the_end_is_told(more: bytes) -> None:
         b"0\r\n: 1",
         b"0\r\nX-T: 1\r\n X",
         b"0\r\nX-T: 1\nX",
+        b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"0\r\nX-T: 1\r\ncontent-length: 5\r\n\r\n",
         b"0\r\nX-T" + b"t" * 9000,
     ],
 )
