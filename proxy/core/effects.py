@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from proxy.core.effect_rows import Compiler, Node, Row, Undo
 from proxy.core.errors import Mistake
@@ -179,10 +179,12 @@ def _reach(value: Json, names: Sequence[str]) -> Json:
 
 
 def _at(value: Json, pointer: Pointer) -> Json:
+    # The walk that made the pointer came this way, so each step is there.
+    found: Any = value
     for step in pointer:
-        # The walk that made the pointer came this way, so each step is there.
-        value = value[step]  # type: ignore[index]
-    return value
+        found = found[step]
+    reached: Json = found
+    return reached
 
 
 # -- taking a feature back -------------------------------------------------------------------------

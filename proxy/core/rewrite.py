@@ -69,7 +69,7 @@ def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
     if not edits:
         return body
     splices: list[Splice] = []
-    _visit(body, _SPACE.match(body).end(), _tree(edits), splices)  # type: ignore[union-attr]
+    _visit(body, _end(_SPACE, body, 0), _tree(edits), splices)
     pieces: list[bytes] = []
     place = 0
     for start, end, text in splices:
@@ -172,7 +172,7 @@ def _members(body: bytes, start: int) -> Iterator[_Member]:
     while body[place] not in b"}]":
         begin, name = place, index
         if is_object:
-            close = _STRING.match(body, place).end()  # type: ignore[union-attr]
+            close = _end(_STRING, body, place)
             name = orjson.loads(body[place:close])
             place = _after_space(body, _after_space(body, close) + 1)
         end = _skip(body, place)
@@ -184,16 +184,23 @@ def _members(body: bytes, start: int) -> Iterator[_Member]:
 
 
 def _after_space(body: bytes, place: int) -> int:
-    return _SPACE.match(body, place).end()  # type: ignore[union-attr]
+    return _end(_SPACE, body, place)
+
+
+def _end(pattern: re.Pattern[bytes], body: bytes, place: int) -> int:
+    """Where a token ends that is known to be there: what is rewritten was parsed before."""
+    found = pattern.match(body, place)
+    assert found is not None
+    return found.end()
 
 
 def _skip(body: bytes, place: int) -> int:
     """The position after the value that begins at `place`."""
     first = body[place]
     if first == 0x22:
-        return _STRING.match(body, place).end()  # type: ignore[union-attr]
+        return _end(_STRING, body, place)
     if first not in b"{[":
-        return _SCALAR.match(body, place).end()  # type: ignore[union-attr]
+        return _end(_SCALAR, body, place)
     if (whole := _CONTAINER.match(body, place)) is not None:
         return whole.end()
     depth = 0

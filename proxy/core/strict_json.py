@@ -8,7 +8,7 @@ size that some readers cut off.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from jiter import from_json
 
@@ -136,10 +136,10 @@ def _below(level: list[Container]) -> list[Container]:
     return found
 
 
-def _narrowed(values: list[Json]) -> Iterable[Json]:
+def _narrowed(values: list[Any]) -> Iterable[Json]:
     """Two numbers that speak for a long array of them: embedding inputs hold a hundred thousand."""
     if set(map(type, values)) <= {int, float}:
-        return (min(values), max(values))  # type: ignore[type-var]
+        return (min(values), max(values))
     return values
 
 

@@ -15,6 +15,7 @@ from proxy.stores.reader import Reader
 def build_feeds(folder: Path, wanted: Mapping[str, Section]) -> list[Feed]:
     """A feed for each sink that has settings, not started yet; `folder` is the audit folder."""
     made = {kind.name: kind for kind in SINKS}
+    # Each sink takes the settings of its own section, which the settings' types tie together by name only.
     return [feed(folder, made[name](settings)) for name, settings in wanted.items()]  # type: ignore[arg-type]
 
 

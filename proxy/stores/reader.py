@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -168,7 +168,7 @@ class Reader:
     def _layout(self, log: LogId) -> int:
         return sum(row[0] for row in self._query(log, "PRAGMA user_version", []))
 
-    def _query(self, log: LogId, sql: str, values: Sequence[Value]) -> list[tuple]:  # type: ignore[type-arg]
+    def _query(self, log: LogId, sql: str, values: Sequence[Value]) -> list[tuple[Any, ...]]:
         try:
             return self._connection(log).execute(sql, values).fetchall()
         except sqlite3.Error as error:
