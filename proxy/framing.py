@@ -15,7 +15,7 @@ from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMes
 
 from proxy.chunks import Chunks, Unframed
 from proxy.core.fields import Fields
-from proxy.plain import Head, cut_answer
+from proxy.plain import ANSWER_LENGTH, Head, cut_answer
 
 _LONGEST_HEAD = 65_536
 _MOST_INTERIM = 8
@@ -185,7 +185,8 @@ class Framing:
         """How the body ends: by RFC 9112, section 6.3, without its ambiguous cases."""
         lengths = message.headers.getall(hdrs.CONTENT_LENGTH, ())
         codings = message.headers.getall(hdrs.TRANSFER_ENCODING, ())
-        if message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
+        plain = all(ANSWER_LENGTH.fullmatch(length.encode()) for length in lengths)
+        if not plain or message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
             self._break()
             return
         self.head = Head(message.code, Fields(message.raw_headers))

@@ -20,10 +20,9 @@ _FIELD = re.compile(rb"([^:]++): ([^\r]++)\r\n")
 _HEAD = re.compile(rb"POST (/[A-Za-z0-9._~@:+/?=&%-]*+) HTTP/1\.1\r\n" + _FIELDS)
 _ANSWER = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [\t -~]*+\r\n" + _FIELDS)
 _LENGTH = re.compile(rb"[1-9][0-9]{0,8}")
-_ANSWER_LENGTH = re.compile(rb"[0-9]{1,15}")
+ANSWER_LENGTH = re.compile(rb"[0-9]{1,15}")
 _BODILESS = frozenset({b"204", b"304"})
 _NEVER = (b"transfer-encoding", b"expect", b"upgrade")
-
 
 
 @dataclass(slots=True)
@@ -75,7 +74,7 @@ def cut_answer(data: bytes, *, longest_head: int) -> tuple[Head, int | None, byt
         return None
     if coding is not None:
         return (Head(int(found[1]), fields), None, data[found.end() :]) if coding == b"chunked" else None
-    if length is None or not _ANSWER_LENGTH.fullmatch(length):
+    if length is None or not ANSWER_LENGTH.fullmatch(length):
         return None
     return Head(int(found[1]), fields), int(length), data[found.end() :]
 

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import cache
 
 import h11
 
-from proxy.framing import Framing
 from proxy.plain import cut
 from tests.bypass.http1 import read_all
+from tests.heard import read
 
 HEAD, FIELDS = 65_536, 100
 
 
 class Differs(Exception):
     """Another reader sees something else."""
-
-
-@dataclass
-class Heard:
-    """What a receiver was told of one answer."""
-
-    body: bytes = b""
-    ends: int = 0
-    breaks: int = 0
-
-    def headed(self) -> None:
-        """Nothing: the head is the framing's."""
-
-    def add(self, content: bytes) -> None:
-        self.body += content
-
-    def ended(self) -> None:
-        self.ends += 1
-
-    def broken(self) -> None:
-        self.breaks += 1
 
 
 @cache
@@ -67,10 +45,10 @@ def request(data: bytes) -> bool:
 
 def answer(data: bytes) -> bool:
     """An answer reads the same however it is cut; where another may follow, every reader sees its end."""
-    heard, framing = _framed(data)
+    heard, framing = read(_loop(), data)
     whole = (framing.done, framing.reusable, heard.body if framing.done else b"")
     for at in {1, len(data) // 3, len(data) // 2, len(data) - 1}:
-        again, pieced = _framed(data[:at], data[at:])
+        again, pieced = read(_loop(), data[:at], data[at:])
         if (pieced.done, pieced.reusable, again.body if pieced.done else b"") != whole:
             raise Differs("the same bytes in two pieces")
     if not framing.done or not framing.reusable or framing.head is None:
@@ -85,16 +63,6 @@ def answer(data: bytes) -> bool:
     if (head.status_code, body) != (framing.head.status, heard.body):
         raise Differs("h11")
     return True
-
-
-def _framed(*pieces: bytes) -> tuple[Heard, Framing]:
-    heard = Heard()
-    framing = Framing(_loop(), heard)
-    framing.expect(bodiless=False)
-    for piece in pieces:
-        if piece and not heard.breaks:
-            framing.feed(piece)
-    return heard, framing
 
 
 def _events(reader: h11.Connection) -> tuple[object, bytes]:

@@ -237,3 +237,15 @@ def _bytes(random: Random, seed: bytes) -> bytes:
     for _ in range(random.choice((1, 1, 2, 3))):
         seed = random.choice((flip, splice, cut))(random, seed)
     return seed
+
+
+def input_of(target: str, random: Random, seed: bytes) -> bytes:
+    """Mutations of an input in the form that a target takes."""
+    if target == "path":
+        method, _, written = seed.decode("latin-1").partition(" ")
+        return f"{method} {path(random, written)}".encode("latin-1", "ignore")
+    if target in ("answer", "request"):
+        return message(random, seed)
+    if target in ("members", "forward"):
+        return seed[:1] + body(random, seed[1:])
+    return body(random, seed)

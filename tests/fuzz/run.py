@@ -76,7 +76,7 @@ def _seeded(name: str, work: Path, seconds: int, seed: int) -> bool:
     random, known = Random(seed), inputs(name)
     end, count = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        data = mutate.body(random, random.choice(known))[:_LONGEST]
+        data = mutate.input_of(name, random, random.choice(known))[:_LONGEST]
         count += 1
         try:
             TARGETS[name](data)
