@@ -14,7 +14,7 @@ import yaml
 from proxy.core.dialects import Tables
 from proxy.core.effects import compile_effects
 from proxy.core.headers import compile_headers
-from proxy.core.members import compile_members
+from proxy.core.member_rows import compile_members
 from proxy.core.places import Countries, read_countries
 from proxy.core.values import Digest, Json
 

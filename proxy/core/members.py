@@ -1,4 +1,4 @@
-"""compiled tables: which members a body may have at every depth, and what each is
+"""which members a body may have at every depth, and what each is, by tables that `member_rows.py` compiles
 
 A table is closed: a member that it does not name is reported, a value of a kind that it does not
 name is refused, so that nothing below a known member escapes judgement. Subtrees marked `open`
@@ -12,19 +12,14 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
-from proxy.core.errors import Mistake, Unreadable
-from proxy.core.json_path import snake
+from proxy.core.errors import Unreadable
 from proxy.core.values import Json, Pointer
 
-CLASSES = ("content", "neutral", "effect", "reference", "routing")
-"""What a member is: `effect` has rows in the effect tables, `reference` names a model and is read by
-the dialect, `routing` can change who serves and no rule judges it, so it is refused."""
-
-_FINE, _TEXT, _OBJECT, _ITEMS = range(4)
-_SCALARS: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), "boolean": (bool,)}
-_KINDS_IN_WORDS: Mapping[type, str] = {
+FINE, TEXT, OBJECT, ITEMS = range(4)
+"""What has to be done with a value of a kind: nothing, or to look at its words, its members, its items."""
+KINDS_IN_WORDS: Mapping[type, str] = {
     str: "a string",
     int: "a number",
     float: "a number",
@@ -72,8 +67,8 @@ class Slot:
             self.targets[kind] = self._target(kind, action)
 
     def _target(self, kind: type, action: int) -> Target:
-        if action != _FINE:
-            return {_TEXT: self.values, _OBJECT: self.shape, _ITEMS: self.item}[action]
+        if action != FINE:
+            return {TEXT: self.values, OBJECT: self.shape, ITEMS: self.item}[action]
         return OPEN if kind in (dict, list) else NUMBER if kind in (int, float) else None
 
 
@@ -131,7 +126,7 @@ def _object(shape: Shape, node: dict[str, Json], at: Pointer, unknown: list[Poin
         if slot is None:
             _refuse_lookalike(shape, name, at)
             unknown.append((*at, name))
-        elif (action := slot.actions.get(type(value))) != _FINE:
+        elif (action := slot.actions.get(type(value))) != FINE:
             _look(slot, action, value, (*at, name), unknown)
     if shape.twins and not shape.twins.keys().isdisjoint(node):
         _refuse_twins(shape, node, at)
@@ -142,15 +137,15 @@ def _object(shape: Shape, node: dict[str, Json], at: Pointer, unknown: list[Poin
 
 def _look(slot: Slot, action: int | None, value: Json, at: Pointer, unknown: list[Pointer]) -> None:
     """Follow what is not in order by its type alone."""
-    if action == _OBJECT:
+    if action == OBJECT:
         assert slot.shape is not None
         assert isinstance(value, dict)
         _object(slot.shape, value, at, unknown)
-    elif action == _ITEMS:
+    elif action == ITEMS:
         assert slot.item is not None
         assert isinstance(value, list)
         _items(slot.item, value, at, unknown)
-    elif action == _TEXT:
+    elif action == TEXT:
         assert slot.values is not None
         if value not in slot.values:
             raise _unknown_value(at)
@@ -160,10 +155,10 @@ def _look(slot: Slot, action: int | None, value: Json, at: Pointer, unknown: lis
 
 def _items(item: Slot, values: list[Json], at: Pointer, unknown: list[Pointer]) -> None:
     actions = item.actions
-    if len(values) > 64 and all(actions.get(kind) == _FINE for kind in set(map(type, values))):
+    if len(values) > 64 and all(actions.get(kind) == FINE for kind in set(map(type, values))):
         return
     for index, value in enumerate(values):
-        if (action := actions.get(type(value))) != _FINE:
+        if (action := actions.get(type(value))) != FINE:
             _look(item, action, value, (*at, index), unknown)
 
 
@@ -178,7 +173,7 @@ def _refused(slot: Slot, value: Json, at: Pointer) -> Unreadable:
     if slot.judgement == "routing":
         detail = f"{where} can change who serves the request, and no rule judges it; leave it out."
         return Unreadable("routing_member", detail, param=where)
-    got = _KINDS_IN_WORDS[type(value)]
+    got = KINDS_IN_WORDS[type(value)]
     return Unreadable("wrong_type", f"{where} must be {slot.words}, not {got}.", param=where)
 
 
@@ -211,136 +206,3 @@ def fold(name: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(filter(str.isalnum, plain))
-
-
-# -- compiling -------------------------------------------------------------------------------------
-
-
-def compile_members(*files: Json) -> MemberTables:
-    """Compile the parsed files of `tables/members/`; raises `Mistake` for what they get wrong."""
-    tables: dict[str, Shape] = {}
-    for file in files:
-        top = _expect(file, dict, "a member table file")
-        shapes = _Compiler(_expect(top.get("shapes"), dict, "shapes"), top.get("spelling") == "proto")
-        for name, written in _expect(top.get("tables"), dict, "tables").items():
-            if name in tables:
-                raise Mistake(f"the member table {name} is there twice")
-            about = _expect(written, dict, name)
-            group = _expect(top.get("groups", {}), dict, "groups").get(str(about.get("with")), {})
-            tables[name] = shapes.root(_expect(about.get("root"), str, f"{name}.root"), group)
-    return MemberTables(tables)
-
-
-T = TypeVar("T")
-
-
-def _expect(value: Json, kind: type[T], where: str) -> T:
-    if not isinstance(value, kind):
-        raise Mistake(f"{where} must be a {kind.__name__}")
-    return value
-
-
-class _Compiler:
-    """Compiles the shapes of one file, each once, so that recursive ones end in themselves."""
-
-    def __init__(self, written: Mapping[str, Json], both_spellings: bool) -> None:
-        self._written = written
-        self._both_spellings = both_spellings
-        self._done: dict[str, Shape] = {}
-
-    def root(self, name: str, group: Json) -> Shape:
-        shape = self.shape(name)
-        for member, text in _members({"added": group}, name).items():
-            shape.slots[member] = self._slot(text, None, f"{name}.{member}")
-            shape.folded[fold(member)] = member
-        return shape
-
-    def shape(self, name: str) -> Shape:
-        if name in self._done:
-            return self._done[name]
-        if name not in self._written:
-            raise Mistake(f"no shape is called {name}")
-        shape = self._done[name] = Shape(name)
-        written = _expect(self._written[name], dict, name)
-        values = _values(written, name)
-        for member, text in _members(written, name).items():
-            shape.slots[member] = self._slot(text, values.get(member), f"{name}.{member}")
-        for member in list(shape.slots):
-            shape.folded[fold(member)] = member
-            second = snake(member)
-            if self._both_spellings and second != member:
-                shape.slots[second] = shape.slots[member]
-                shape.twins[second] = member
-        return shape
-
-    def _slot(self, text: str, values: frozenset[str] | None, where: str) -> Slot:
-        judgement, _, kinds = text.partition(" ")
-        if judgement not in CLASSES:
-            raise Mistake(f"{where} is not judged: {judgement} is none of {', '.join(CLASSES)}")
-        if judgement == "routing":
-            return Slot(judgement, "absent", {})
-        return self._kinds(kinds.strip(), judgement, values, where)
-
-    def _kinds(self, text: str, judgement: str, values: frozenset[str] | None, where: str) -> Slot:
-        actions: dict[type, int] = {} if text.endswith("!") else {type(None): _FINE}
-        shape = item = rest = None
-        for kind in _alternatives(text.removesuffix("!")):
-            if kind == "open":
-                actions.update(dict.fromkeys((*_KINDS_IN_WORDS,), _FINE))
-            elif kind in _SCALARS:
-                checked = values is not None and kind == "string"
-                actions.update(dict.fromkeys(_SCALARS[kind], _TEXT if checked else _FINE))
-            elif kind[0] + kind[-1] == "[]":
-                actions[list], item = _ITEMS, self._kinds(kind[1:-1], judgement, values, where)
-            elif kind == "{open}":
-                actions[dict] = _FINE
-            elif kind[0] + kind[-1] == "{}":
-                actions[dict], rest = _OBJECT, self._kinds(kind[1:-1], judgement, values, where)
-            elif kind != "null":
-                actions[dict], shape = _OBJECT, self.shape(kind)
-        if rest is not None:
-            known = shape or Shape(where)
-            shape = Shape(where, rest, known.slots, known.folded, known.twins)
-        return Slot(judgement, _words(actions), actions, values, shape, item)
-
-
-def _alternatives(text: str) -> list[str]:
-    """Split at the bars that stand in no bracket."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character in "[{") - (character in "]}")
-        if character == "|" and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    if "" in parts or depth:
-        raise Mistake(f"'{text}' is no kind of value")
-    return parts
-
-
-def _members(written: Mapping[str, Json], name: str) -> dict[str, str]:
-    members = {
-        member: _expect(text, str, f"{name}.{member}")
-        for member, text in _expect(written.get("members", {}), dict, f"{name}.members").items()
-    }
-    for member, about in _expect(written.get("added", {}), dict, f"{name}.added").items():
-        where = f"{name}.{member}"
-        members[member] = _expect(_expect(about, dict, where).get("is"), str, where)
-        _expect(_expect(about, dict, where).get("where"), str, f"{where}.where")
-    return members
-
-
-def _values(written: Mapping[str, Json], name: str) -> dict[str, frozenset[str]]:
-    values: dict[str, set[str]] = {}
-    for member, known in _expect(written.get("values", {}), dict, f"{name}.values").items():
-        values[member] = {_expect(value, str, f"{name}.{member}") for value in _expect(known, list, name)}
-    for member, more in _expect(written.get("added_values", {}), dict, f"{name}.added_values").items():
-        values.setdefault(member, set()).update(_expect(more, dict, f"{name}.{member}"))
-    return {member: frozenset(known) for member, known in values.items()}
-
-
-def _words(actions: Mapping[type, int]) -> str:
-    words = dict.fromkeys(words for kind, words in _KINDS_IN_WORDS.items() if kind in actions)
-    if len(words) > 1:
-        words.pop("null", None)
-    return " or ".join(words)

@@ -25,7 +25,7 @@ from proxy.core.dialects import DIALECTS, Dialect, Tables, routing
 from proxy.core.effects import compile_effects
 from proxy.core.errors import Unreadable
 from proxy.core.headers import compile_headers
-from proxy.core.members import compile_members
+from proxy.core.member_rows import compile_members
 from proxy.core.reasons import REASONS
 from proxy.core.values import Match, RawRequest, Refusal, Reply, Route, RouteId
 

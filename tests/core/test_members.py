@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.errors import Mistake, Unreadable
-from proxy.core.members import Members, MemberTables, Shape, Slot, compile_members, fold, read_members
+from proxy.core.errors import Unreadable
+from proxy.core.member_rows import compile_members
+from proxy.core.members import Members, MemberTables, Shape, Slot, fold, read_members
 from proxy.core.values import Json, Pointer
 from proxy.facts import read_facts
 
@@ -334,35 +335,3 @@ def test_the_property_of_strangers_catches_a_reading_that_does_not_go_down(broke
 def test_the_property_of_kinds_catches_a_reading_of_names_alone() -> None:
     with pytest.raises(AssertionError):
         kinds_are_held(top_level_only)
-
-
-# -- compiling -------------------------------------------------------------------------------------
-
-
-def with_member(text: str) -> Json:
-    return {"tables": {"t": {"root": "r"}}, "shapes": {"r": {"members": {"m": text}}}}
-
-
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        (with_member("? string"), "r.m is not judged"),
-        (with_member("content nowhere"), "no shape is called nowhere"),
-        (with_member("content [string"), "is no kind of value"),
-        (with_member("content string||number"), "is no kind of value"),
-        ([], "must be a dict"),
-        ({"tables": {}}, "shapes must be a dict"),
-        (
-            {"tables": {"t": {"root": "r"}}, "shapes": {"r": {"added": {"m": {"is": "content open"}}}}},
-            "where",
-        ),
-    ],
-)
-def test_a_table_that_is_not_judged_or_not_understood_does_not_compile(file: Json, words: str) -> None:
-    with pytest.raises(Mistake, match=words):
-        compile_members(file)
-
-
-def test_two_files_may_not_define_the_same_table() -> None:
-    with pytest.raises(Mistake, match="twice"):
-        compile_members(FILE, FILE)

@@ -19,7 +19,8 @@ import orjson
 from proxy.core import strict_yaml
 from proxy.core.dialects import routing
 from proxy.core.errors import Mistakes, Unreadable
-from proxy.core.members import MemberTables, compile_members
+from proxy.core.member_rows import compile_members
+from proxy.core.members import MemberTables
 from proxy.core.strict_json import parse, parse_object
 from proxy.core.values import RawRequest, UpstreamRequest
 from tests.bypass.cases import load

@@ -12,7 +12,8 @@ from openai.types.responses import Response
 
 from proxy.core.errors import Unreadable
 from proxy.core.json_path import Name, Path, parse_path, snake
-from proxy.core.members import CLASSES, Members, Shape, Slot, compile_members
+from proxy.core.member_rows import CLASSES, compile_members
+from proxy.core.members import Members, Shape, Slot
 from proxy.core.strict_json import parse_object
 from proxy.core.values import Json
 from proxy.facts import read_facts

@@ -10,7 +10,7 @@ import yaml
 from proxy.core.dialects import Tables, routing
 from proxy.core.effects import compile_effects
 from proxy.core.headers import compile_headers
-from proxy.core.members import compile_members
+from proxy.core.member_rows import compile_members
 from proxy.core.values import Match, RawRequest
 
 HEADERS = yaml.safe_load(
