@@ -15,8 +15,8 @@ from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from proxy.core.values import RawRequest
-from proxy.pipeline import Pipeline
 from proxy.shedding import shed
+from proxy.unattributed import Unattributed
 from proxy.written import closing_response
 
 _MOST_HELD = 65_536
@@ -27,9 +27,7 @@ class Front(Protocol):
 
     entering: int
     draining: bool
-
-    @property
-    def pipeline(self) -> Pipeline: ...
+    unattributed: Unattributed
 
     def full(self) -> bool:
         """Whether one more request would be too many."""
@@ -189,7 +187,7 @@ class Connection(RequestHandler):
             return False
         self.transport.write(refusal)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._front.pipeline.shed()
+        self._front.unattributed.shed()
         return True
 
     # -- endings ---------------------------------------------------------------------------------
@@ -199,7 +197,7 @@ class Connection(RequestHandler):
         """Count a head that never ended, whoever gave up on it; tell who handed the connection over."""
         if self._begun:
             self._begun = False
-            self._front.pipeline.unfinished("bad_request", peer=self.remote)
+            self._front.unattributed.unfinished("bad_request", peer=self.remote)
         self.entered()
         if self._short is not None:
             self._short.cancel()
@@ -218,7 +216,8 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer a head that cannot be parsed, or a fault of ours, without quoting anything."""
         del message
-        reply = self._front.pipeline.unparsable() if status == 400 else self._front.pipeline.fault(exc)
+        nobody = self._front.unattributed
+        reply = nobody.unparsable() if status == 400 else nobody.fault(exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         return closing_response(reply)
@@ -227,7 +226,7 @@ class Connection(RequestHandler):
     def log_exception(self, *args: Any, **kwargs: Any) -> None:
         """Count the fault by the kind of its exception; its text may quote the request."""
         del args
-        self._front.pipeline.fault(kwargs.get("exc_info"))
+        self._front.unattributed.fault(kwargs.get("exc_info"))
 
     @override
     def _process_keepalive(self) -> None:

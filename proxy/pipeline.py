@@ -36,11 +36,11 @@ from proxy.limits import Limited, Limits, month_of
 from proxy.metrics import NONE, Metrics, status_class
 from proxy.relay import Relay
 from proxy.revisions import Revisions
-from proxy.shedding import SHED
+from proxy.unattributed import Unattributed
 from proxy.visit import Visit
 
-# Reading so much takes under a millisecond; to hand it to a thread and back takes a good part of that again.
-_READ_INLINE = 131_072
+READ_INLINE = 131_072
+"""Bytes of a body that are read on the loop, under a millisecond; a thread would add a good part of that."""
 _PROBE = "probe"
 _MOST_REWRITES = 4
 
@@ -73,7 +73,7 @@ class Pipeline:
         self._parts = parts
         self.waiting = 0
         """Requests that were received whole and are neither sent nor answered."""
-        self._shed = 0
+        self.unattributed = Unattributed(parts.evidence, parts.metrics)
 
     def overload(self) -> str | None:
         """A reason not to take one more request, or None; asked before a body is read."""
@@ -120,7 +120,7 @@ class Pipeline:
         return await self._judge(visit, match, visit.caller)
 
     async def _judge(self, visit: Visit, match: Match, caller: Caller) -> Reply | Relay:
-        large = len(visit.raw.body) > _READ_INLINE
+        large = len(visit.raw.body) > READ_INLINE
         asked = (
             await asyncio.to_thread(self._read, visit, match) if large else self._read(visit, match)
         )  # (3)
@@ -160,37 +160,6 @@ class Pipeline:
             visit.match = None
         self._identify(visit)
         return await self._refuse(visit, plain_refusal(code))
-
-    def shed(self) -> None:
-        """Count a request that was refused before anybody looked at its key.
-
-        All those of one turn of the loop are counted together: each has to cost next to nothing.
-        """
-        self._shed += 1
-        if self._shed == 1:
-            asyncio.get_running_loop().call_soon(self._count_shed)
-
-    def _count_shed(self) -> None:
-        amount, self._shed = self._shed, 0
-        self._parts.evidence.shed(amount)
-        self._parts.metrics.rejects.add(SHED, amount=amount)
-        self._parts.metrics.requests.add(NONE, NONE, "deny", SHED, status_class(503), amount=amount)
-
-    def unparsable(self) -> Reply:
-        """Answer bytes that are not an HTTP request."""
-        self._reject("bad_request")
-        nothing = RawRequest("", "", "", (), b"")
-        return shape_of(nothing, None).refuse(plain_refusal("bad_request"))
-
-    def unfinished(self, code: str, *, peer: str) -> None:
-        """Count a request whose end never came: there is nobody left to answer."""
-        self._reject(code, peer=peer)
-
-    def fault(self, error: object) -> Reply:
-        """Answer for an error of our own, naming nothing of it but its class to the log."""
-        self._parts.evidence.fault(error)
-        nothing = RawRequest("", "", "", (), b"")
-        return shape_of(nothing, None).refuse(plain_refusal("proxy_fault"))
 
     # -- (1) (2): what and who -------------------------------------------------------------------
 
@@ -277,18 +246,13 @@ class Pipeline:
     async def _refuse(self, visit: Visit, words: Refusal) -> Reply:
         """Record a refusal, then give it; without a caller there is nothing but a count to record."""
         if visit.caller is None:
-            self._reject(words.code, peer=visit.raw.peer, size=len(visit.raw.body))
+            self.unattributed.reject(words.code, peer=visit.raw.peer, size=len(visit.raw.body))
             return self._answer(visit, words)
         try:
             await self._parts.evidence.refusal(visit, words.code)
         except JournalUnavailable:
             words = plain_refusal("audit_unavailable")
         return self._answer(visit, words)
-
-    def _reject(self, code: str, *, peer: str = "", size: int | None = None) -> None:
-        """Count input by nobody that we know, and note it for the log."""
-        self._parts.metrics.rejects.add(code)
-        self._parts.evidence.reject(code, peer=peer, size=size)
 
     def _answer(self, visit: Visit, words: Refusal) -> Reply:
         """The refusal in the shape of the caller's SDK."""

@@ -63,6 +63,7 @@ class Front(web.Server):
             max_headers=settings.max_headers,
         )
         self.pipeline = pipeline
+        self.unattributed = pipeline.unattributed
         self.budget = BodyBudget(settings.body_budget_bytes)
         self.draining = False
         self.cutting = False
@@ -137,7 +138,7 @@ class Front(web.Server):
         except (UpstreamFailure, ConnectionError):
             return False
         except Exception as error:
-            reply = self.pipeline.fault(error)
+            reply = self.unattributed.fault(error)
             if not connection.written:
                 with suppress(ConnectionError):
                     connection.write(whole_answer(reply, keep_alive=False))
@@ -162,7 +163,7 @@ class Front(web.Server):
     # -- the long way ----------------------------------------------------------------------------
 
     def _say_full(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.pipeline.shed()
+        self.unattributed.shed()
         return closing_response(refusal_to(_head(request, self._peers)))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -219,7 +220,7 @@ class Front(web.Server):
             try:
                 whole = await self._collect(content, share, request.content_length or 0)
             except asyncio.CancelledError:
-                self.pipeline.unfinished("bad_request_body", peer=raw.peer)
+                self.unattributed.unfinished("bad_request_body", peer=raw.peer)
                 raise
         return raw.with_body(whole)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy import demo
+from proxy.demo_stage import Unexpected
 from tests.judging import ROOT
 from tests.running import PATIENCE
 
@@ -68,7 +69,7 @@ def test_the_whole_story_comes_out_as_told_and_leaves_nothing_behind(
 def test_an_edited_policy_does_not_pass_unnoticed(old: str, new: str, name: str, tmp_path: Path) -> None:
     try:
         code, said = played(edited(tmp_path, old, new, name))
-    except demo.Unexpected as unexpected:
+    except Unexpected as unexpected:
         assert "the proxy did not start" in str(unexpected)
         return
     assert code == 1

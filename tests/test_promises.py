@@ -27,7 +27,7 @@ from proxy.core.record_rows import Names, decision_fields
 from proxy.core.values import Call, Caller, Decision, RawRequest, Receipt
 from proxy.evidence import Evidence
 from proxy.journal import load_pseudonyms
-from proxy.pipeline import Pipeline
+from proxy.pipeline import READ_INLINE, Pipeline
 from proxy.revision import Revision
 from proxy.simulator import Fault
 from proxy.stores.base import StoreFault
@@ -85,7 +85,7 @@ def requests(draw: st.DrawFn) -> Request:
         draw(st.sampled_from(PROJECTS)),
         draw(st.sampled_from(CHOICES)),
         draw(st.booleans()),
-        draw(st.sampled_from([0, 0, 70_000])),
+        draw(st.sampled_from([0, 0, READ_INLINE])),
         draw(st.booleans()),
     )
 

@@ -23,7 +23,8 @@ def command(ctx: click.Context, once: bool, port: int, policies: Path) -> None:
 
     Exits with 1 when a verdict comes out otherwise than the story tells. Nothing leaves this machine.
     """
-    from proxy.demo import Unexpected, play
+    from proxy.demo import play
+    from proxy.demo_stage import Unexpected
 
     try:
         ctx.exit(play(policies, click.echo, port=0 if once else port, once=once))

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from proxy import demo
 from proxy.cli import main
+from proxy.demo_stage import Unexpected
 
 
 def run(*words: str) -> Any:
@@ -46,7 +47,7 @@ def test_a_story_that_cannot_be_played_is_told_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def play(*_: Any, **__: Any) -> int:
-        raise demo.Unexpected("the proxy did not start")
+        raise Unexpected("the proxy did not start")
 
     monkeypatch.setattr(demo, "play", play)
     found = run("--once", "--policies", str(tmp_path))
