@@ -186,17 +186,18 @@ class Framing:
         lengths = message.headers.getall(hdrs.CONTENT_LENGTH, ())
         codings = message.headers.getall(hdrs.TRANSFER_ENCODING, ())
         plain = all(ANSWER_LENGTH.fullmatch(length.encode()) for length in lengths)
+        plain = plain and all(coding.lower() == "chunked" for coding in codings)
         if not plain or message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
             self._break()
             return
         self.head = Head(message.code, Fields(message.raw_headers))
-        self.reusable = not message.should_close and codings in ((), ["chunked"])
+        self.reusable = not message.should_close
         self._left = int(lengths[0]) if lengths else 0
         if self._bodiless or message.code in _BODILESS or (lengths and not self._left):
             self._end()
         elif lengths:
             self._state = _LENGTH
-        elif message.chunked:
+        elif codings:
             self._state, self._chunks = _CHUNKS, Chunks()
         else:
             self._state, self.reusable, self.ends_by_closing = _TO_CLOSE, False, True

@@ -18,7 +18,8 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\
 TO_CLOSE = b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nhello"
 CLOSING = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + LENGTH
-ANSWERS = {LENGTH: True, CHUNKS: True, TO_CLOSE: False, CLOSING: False, INTERIM: True}
+SHOUTED = CHUNKS.replace(b"chunked", b"Chunked")
+ANSWERS = {LENGTH: True, CHUNKS: True, SHOUTED: True, TO_CLOSE: False, CLOSING: False, INTERIM: True}
 """Whole answers with the body `hello`, and whether another one may follow."""
 
 
@@ -80,6 +81,9 @@ def test_bytes_that_nobody_asked_for_break_the_connection(loop: asyncio.Abstract
         INTERIM.replace(b"Link: </a>", b"Content-Length: 5"),
         LENGTH.replace(b"Length: 5", b"Length: 0" + b"0" * 60),
         LENGTH.replace(b"Length: 5", b"Length: +5"),
+        CHUNKS.replace(b"chunked", b"gzip, chunked"),
+        CHUNKS.replace(b"chunked", b"chunked, chunked"),
+        CHUNKS.replace(b"chunked", b"identity"),
     ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 20])

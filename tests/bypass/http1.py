@@ -92,7 +92,7 @@ def _body(
 ) -> tuple[bytes, int, bool]:
     lengths = [value for name, value in headers if name.lower() == b"content-length"]
     codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
-    if len(lengths) + len(codings) > 1 or any(coding != b"chunked" for coding in codings):
+    if len(lengths) + len(codings) > 1 or any(coding.lower() != b"chunked" for coding in codings):
         raise Unframed(first[:80])
     if codings:
         return _chunked(rest)
