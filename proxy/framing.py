@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from aiohttp import hdrs
-from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
+from aiohttp.http import (
+    HttpProcessingError,
+    HttpResponseParser,
+    HttpVersion,
+    HttpVersion11,
+    RawResponseMessage,
+)
 
 from proxy.chunks import Chunks, Unframed
 from proxy.core.fields import Fields
@@ -185,9 +192,7 @@ class Framing:
         """How the body ends: by RFC 9112, section 6.3, without its ambiguous cases."""
         lengths = message.headers.getall(hdrs.CONTENT_LENGTH, ())
         codings = message.headers.getall(hdrs.TRANSFER_ENCODING, ())
-        plain = all(ANSWER_LENGTH.fullmatch(length.encode()) for length in lengths)
-        plain = plain and all(coding.lower() == "chunked" for coding in codings)
-        if not plain or message.code < 200 or message.upgrade or len(lengths) + len(codings) > 1:
+        if message.code < 200 or message.upgrade or not _one_end(message.version, lengths, codings):
             self._break()
             return
         self.head = Head(message.code, Fields(message.raw_headers))
@@ -235,3 +240,11 @@ class Framing:
     def _break(self) -> None:
         self.reusable = False
         self._receiver.broken()
+
+
+def _one_end(version: HttpVersion, lengths: Sequence[str], codings: Sequence[str]) -> bool:
+    """Whether the fields that frame a body leave no choice to a reader."""
+    if codings:
+        alone = not lengths and [coding.lower() for coding in codings] == ["chunked"]
+        return alone and version >= HttpVersion11
+    return len(lengths) <= 1 and all(ANSWER_LENGTH.fullmatch(length.encode()) for length in lengths)

@@ -84,6 +84,9 @@ def test_bytes_that_nobody_asked_for_break_the_connection(loop: asyncio.Abstract
         CHUNKS.replace(b"chunked", b"gzip, chunked"),
         CHUNKS.replace(b"chunked", b"chunked, chunked"),
         CHUNKS.replace(b"chunked", b"identity"),
+        CHUNKS.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        CHUNKS.replace(b"\r\n\r\n3", b"\r\nContent-Length: 5\r\n\r\n3"),
+        LENGTH.replace(b"X-A: b", b"Content-Length: 5"),
     ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 20])
