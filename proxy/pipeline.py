@@ -127,7 +127,7 @@ class Pipeline:
         decision = visit.decision = visit.revision.decide(asked.call, caller, visit.at)  # (4) (5)
         if not decision.allowed:
             return await self._refuse(visit, refusal(decision, asked.call, decision_id=visit.rid))
-        leaving, after = self._order(visit, asked, caller, decision)
+        leaving, after = order(visit, asked, caller, decision)
         if after is not None and not after.allowed:
             # The rewrite did not clear every finding: what it left behind is what is refused.
             visit.decision = after
@@ -223,24 +223,6 @@ class Pipeline:
                 return self._limited(visit.limited)
         return None if self._parts.forward.admits() else plain_refusal("upstream_unreachable")
 
-    def _order(
-        self, visit: Visit, asked: Asked, caller: Caller, decision: Decision
-    ) -> tuple[Asked, Decision | None]:
-        """What may leave: the request as received, or as rewritten, read and judged once more.
-
-        A pin brings in what is known of its provider alone, so one rewrite may call for another.
-        """
-        after: Decision | None = None
-        for _ in range(_MOST_REWRITES):
-            ordered = after or decision
-            if not ordered.rewrites or not ordered.allowed:
-                break
-            if after is not None:
-                visit.decision = _and_then(visit.decision or decision, after)
-            asked = _rewritten(visit, asked, ordered)
-            after = visit.revision.decide(asked.call, caller, visit.at)
-        return asked, after
-
     # -- refusals --------------------------------------------------------------------------------
 
     async def _refuse(self, visit: Visit, words: Refusal) -> Reply:
@@ -274,6 +256,23 @@ class Pipeline:
         """Free the caller's place for another request; a second time changes nothing."""
         if visit.lease is not None:
             visit.lease.settle(Usage(), month_of(visit.at))
+
+
+def order(visit: Visit, asked: Asked, caller: Caller, decision: Decision) -> tuple[Asked, Decision | None]:
+    """What may leave: the request as received, or as rewritten, read and judged once more.
+
+    A pin brings in what is known of its provider alone, so one rewrite may call for another.
+    """
+    after: Decision | None = None
+    for _ in range(_MOST_REWRITES):
+        ordered = after or decision
+        if not ordered.rewrites or not ordered.allowed:
+            break
+        if after is not None:
+            visit.decision = _and_then(visit.decision or decision, after)
+        asked = _rewritten(visit, asked, ordered)
+        after = visit.revision.decide(asked.call, caller, visit.at)
+    return asked, after
 
 
 def _rewritten(visit: Visit, asked: Asked, ordered: Decision) -> Asked:

@@ -364,7 +364,7 @@ CALLER_KNOWN = [
     "proxy.pipeline._forwarded",
     "proxy.pipeline.Pipeline._read",
     "proxy.pipeline.Pipeline._admit",
-    "proxy.pipeline.Pipeline._order",
+    "proxy.pipeline.order",
     "proxy.pipeline.Pipeline._begin",
     "proxy.limits.Limits.admit",
     "proxy.limits.Lease.begin_stream",

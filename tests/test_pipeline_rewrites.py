@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from jiter import from_json
 
@@ -14,7 +14,7 @@ from proxy.core.catalog import read_catalogue
 from proxy.core.dialects import routing
 from proxy.core.policy import read_policy
 from proxy.core.values import RawRequest
-from proxy.pipeline import Asked, Parts, Pipeline
+from proxy.pipeline import Asked, order
 from proxy.visit import Visit
 from tests.bypass.fixture import POLICY, US, row
 from tests.fuzz.forwarding import AT, CALLER, revision
@@ -38,7 +38,7 @@ def _ordered(policy: str, body: dict[str, Any]) -> tuple[Visit, Asked, Any]:
     call = routing.dialect_of(match.endpoint).read(raw, match, now.tables)
     visit = Visit("r", raw, now, AT, 0.0, match=match, caller=CALLER, call=call)
     decision = visit.decision = now.decide(call, CALLER, AT)
-    leaving, after = Pipeline(cast(Parts, None))._order(visit, Asked(raw, match, call), CALLER, decision)
+    leaving, after = order(visit, Asked(raw, match, call), CALLER, decision)
     return visit, leaving, after
 
 
