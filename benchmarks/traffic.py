@@ -172,6 +172,11 @@ class Ledger:
         """All requests that have ended."""
         return self.by_sort.total()
 
+    @property
+    def good(self) -> int:
+        """Those that ended as they may."""
+        return self.count - self.strange.total()
+
     def complaints(self, most: float) -> list[str]:
         """Sorts that ended otherwise than they may, when more than a share `most` of all did."""
         if self.strange.total() <= most * max(1, self.count):

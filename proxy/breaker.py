@@ -6,14 +6,19 @@ from __future__ import annotations
 class Breaker:
     """Closed; open for `pause` seconds after `threshold` failures in a row; then one probe per `pause`.
 
+    The row has to last for `span` seconds: a few slow requests among many often reach their deadline in
+    one turn of the loop, and that says nothing of the gateway that answers all the others meanwhile.
     Times are monotonic seconds, passed in. A probe may take as long as a model does, so others do not
     wait for its end.
     """
 
-    def __init__(self, *, threshold: int, pause: float) -> None:
+    def __init__(self, *, threshold: int, span: float, pause: float) -> None:
         self._threshold = threshold
+        self._span = span
         self._pause = pause
         self._failures = 0
+        self._first_failure = 0.0
+        self._open = False
         self._open_until = 0.0
 
     def admits(self, now: float) -> bool:
@@ -28,14 +33,19 @@ class Breaker:
     def succeeded(self) -> None:
         """The gateway answered: close."""
         self._failures = 0
+        self._open = False
 
     def failed(self, now: float) -> None:
-        """The gateway did not answer: count, and open at the threshold.
+        """The gateway did not answer: count, and open when it has gone on for long enough.
 
         What fails later was under way already, or is a probe; neither puts the next probe off.
         """
+        if not self._failures:
+            self._first_failure = now
         self._failures += 1
-        if self._failures == self._threshold:
+        lasting = now - self._first_failure >= self._span
+        if lasting and self._failures >= self._threshold and not self._open:
+            self._open = True
             self._open_until = now + self._pause
 
     def withdrawn(self) -> None:
@@ -45,4 +55,4 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether requests are being held back."""
-        return self._failures >= self._threshold
+        return self._open

@@ -38,6 +38,7 @@ from proxy.spend import SpendLedger
 from proxy.traces import Traces, open_traces
 
 BREAKER_THRESHOLD = 10
+BREAKER_SPAN = 1.0
 BREAKER_SECONDS = 5.0
 
 
@@ -109,7 +110,8 @@ def assemble(settings: Settings, *, worker: str = "w0") -> Assembly:
     evidence = _evidence(settings, journal)
     evidence.traces = _traces(settings, worker)
     revisions = Revisions(sources, quarantine, _reporter(evidence, metrics))
-    gateway, breaker = Gateway(settings.gateway), Breaker(threshold=BREAKER_THRESHOLD, pause=BREAKER_SECONDS)
+    gateway = Gateway(settings.gateway)
+    breaker = Breaker(threshold=BREAKER_THRESHOLD, span=BREAKER_SPAN, pause=BREAKER_SECONDS)
     upstream = Upstream(gateway, breaker, _upstream_keys(gateway_keys), revisions.quarantine)
     limits = Limits(settings.limits, _shares(settings, worker))
     pipeline = Pipeline(

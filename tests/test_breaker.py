@@ -4,20 +4,41 @@ from proxy.breaker import Breaker
 
 
 def tripped() -> Breaker:
-    breaker = Breaker(threshold=3, pause=10)
-    for _ in range(3):
-        breaker.failed(100.0)
+    breaker = Breaker(threshold=3, span=1, pause=10)
+    for now in (99.0, 99.5, 100.0):
+        breaker.failed(now)
     return breaker
 
 
 def test_single_failures_between_successes_never_open_it() -> None:
-    breaker = Breaker(threshold=3, pause=10)
+    breaker = Breaker(threshold=3, span=1, pause=10)
     for now in range(20):
         breaker.failed(now)
         breaker.failed(now)
         breaker.succeeded()
     assert breaker.admits(20)
     assert not breaker.is_open
+
+
+def test_failures_that_end_together_between_successes_never_open_it() -> None:
+    breaker = Breaker(threshold=3, span=1, pause=10)
+    for now in range(20):
+        for _ in range(50):
+            breaker.failed(now)
+        assert breaker.admits(now)
+        breaker.succeeded()
+    assert not breaker.is_open
+
+
+def test_a_row_that_goes_on_opens_it_however_it_began() -> None:
+    breaker = Breaker(threshold=3, span=1, pause=10)
+    for now in (99.0, 99.0, 99.0, 99.9):
+        breaker.failed(now)
+    assert breaker.admits(99.9)
+    breaker.failed(100.0)
+    assert breaker.is_open
+    assert not breaker.admits(109.9)
+    assert breaker.admits(110.0)
 
 
 def test_it_opens_at_the_threshold_and_holds_for_the_pause() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -448,8 +449,8 @@ async def test_the_breaker_takes_back_a_probe_that_was_never_sent(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = stand.assembly.breaker
-    for _ in range(10):
-        breaker.failed(float("-inf"))
+    for now in range(-100, -90):
+        breaker.failed(now)
     with monkeypatch.context() as patch:
         patch.setattr("proxy.pipeline.approve", _break)
         await stand.ask()
@@ -459,9 +460,9 @@ async def test_the_breaker_takes_back_a_probe_that_was_never_sent(
 
 
 async def test_a_gateway_that_is_down_is_not_asked_and_the_refusal_says_so(stand: Stand) -> None:
-    breaker = stand.assembly.breaker
-    for _ in range(10):
-        breaker.failed(float("inf"))
+    breaker, later = stand.assembly.breaker, int(time.monotonic()) + 3600
+    for now in range(later, later + 10):
+        breaker.failed(now)
     answer = await stand.ask()
     assert (answer.status, answer.code) == (502, "upstream_unreachable")
     assert await stand.about(answer) == REFUSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from types import SimpleNamespace
 
 import pytest
 import uvloop
@@ -103,6 +104,30 @@ def test_strange_answers_are_complained_of_beyond_their_share():
     assert ledger.complaints(0.01) == []
     ledger.strange["chat ended with 502"] = 11
     assert ledger.complaints(0.01) == ["11 requests: chat ended with 502"]
+
+
+def test_an_answer_that_may_not_be_is_no_measure_of_what_a_host_can_do():
+    ledger = Ledger()
+    ledger.by_sort["chat"] = 1000
+    ledger.strange["chat ended with 503 overloaded"] = 900
+    assert ledger.good == 100
+
+
+async def test_no_more_are_open_at_once_than_a_slow_host_can_bear(monkeypatch):
+    answered, begun = asyncio.Event(), []
+
+    async def one() -> int:
+        begun.append(1)
+        await answered.wait()
+        return 200
+
+    monkeypatch.setattr(soak, "MOST_OPEN", 3)
+    slow = Soak(SimpleNamespace(url="", keys={}), Plan(0.2))  # type: ignore[arg-type]
+    monkeypatch.setattr(slow.traffic, "one", one)
+    asyncio.get_running_loop().call_later(0.3, answered.set)
+    await slow._load(1000)
+    assert len(begun) == 3
+    assert slow.left_out > 0
 
 
 # -- for real --------------------------------------------------------------------------------------
