@@ -24,6 +24,7 @@ from proxy.pipeline import Pipeline
 from proxy.plain import cut
 from proxy.relay import Relay
 from proxy.shedding import Crowd, refusal_to
+from proxy.turns import Turns
 from proxy.written import Asking, Client, Writing, Written, closing_response, response, whole_answer
 
 # A body's bytes are copied some times over: what is taken in at once stops every stream for as long.
@@ -70,6 +71,7 @@ class Front(web.Server):
         self.busy = 0
         self.entering = 0
         self._crowd = Crowd(settings.max_waiting)
+        self._turns = Turns(self._loop)
         self.rest = asyncio.Event()
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
@@ -86,7 +88,8 @@ class Front(web.Server):
 
     def full(self) -> bool:
         """Whether as many requests wait for the processor as may."""
-        return self._crowd.full(self.entering + self.pipeline.waiting, self._loop.time())
+        waiting = self.entering + self._turns.waiting + self.pipeline.waiting
+        return self._crowd.full(waiting, self._loop.time())
 
     def stop_listening_to_idle(self) -> None:
         """Close the connections on which nothing is being answered; the others close when they end."""
@@ -98,7 +101,11 @@ class Front(web.Server):
         connection = cast("Connection", request.protocol)
         over = self._enter(connection)
         try:
-            return self._say_full(request) if over else await self._answer(request)
+            if over:
+                return self._say_full(request)
+            if not self._turns.take():
+                await self._turns.wait()
+            return await self._answer(request)
         finally:
             connection.answered(request)
             self._leave()
@@ -134,6 +141,8 @@ class Front(web.Server):
         """Answer a request that took the short way; whether the connection may carry another one."""
         self._enter(connection)
         try:
+            if not self._turns.take():
+                await self._turns.wait()
             return await self._answer_plain(connection, raw)
         except (UpstreamFailure, ConnectionError):
             return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import ssl
@@ -19,6 +18,7 @@ from proxy.core.errors import JournalUnavailable
 from proxy.handover import Report
 from proxy.limits import month_of
 from proxy.logs import describe, logger
+from proxy.memory import settle
 from proxy.wiring import Assembly
 
 _TICK = 0.05
@@ -29,7 +29,6 @@ _FIRST_FETCH = 10.0
 _AFTER_FAILURE = 1.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
-_COLLECT_AFTER = (50_000, 50, 50)
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -56,7 +55,7 @@ class Worker:
         parts.ledger.restore(parts.limits, _month())
         if self._refreshes:
             await self._fetch_first()
-        _rest_from_collecting()
+        settle()
         for feed in parts.feeds:
             feed.start()
         loop = asyncio.get_running_loop()
@@ -272,14 +271,3 @@ def _nothing() -> None:
 
 def _month() -> str:
     return month_of(ids.now())
-
-
-def _rest_from_collecting() -> None:
-    """Spare the collector what was loaded at the start: tables and catalogue live as long as the process.
-
-    A request leaves hardly any cycles behind, so looking often finds nothing, and a full look stops
-    every stream for as long as it takes.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)

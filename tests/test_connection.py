@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from proxy.core.values import RawRequest
 from proxy.pipeline import Pipeline
 from proxy.simulator import Fault
+from proxy.turns import MOST, Turns
 from tests.assembled import chat
 from tests.bypass.http1 import Message
 from tests.journal.kit import until
@@ -80,6 +86,42 @@ async def test_an_answer_may_take_longer_than_a_connection_may_idle(tmp_path: Pa
         await asyncio.sleep(0.05)
         assert (await asked(line, whole(door))).status == 200
         assert await line.rest() == b"", "an idle connection is closed by itself"
+
+
+@pytest.mark.parametrize("way", [whole, parsed])
+async def test_of_a_crowd_only_a_few_begin_in_one_turn_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Callable[[Door], bytes]
+) -> None:
+    begun, turns, serve = Counter[int](), itertools.count(), Pipeline.serve
+    turn = [next(turns)]
+
+    def another() -> None:
+        turn[0] = next(turns)
+
+    async def noted(self: Pipeline, raw: RawRequest) -> object:
+        begun[turn[0]] += 1
+        asyncio.get_running_loop().call_soon(another)
+        return await serve(self, raw)
+
+    async with opened(tmp_path) as door, AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(door.line()) for _ in range(40)]
+        monkeypatch.setattr(Pipeline, "serve", noted)
+        for line in lines:
+            await line.send(way(door))
+        assert [(await line.answer()).status for line in lines] == [200] * 40
+        assert begun.total() == 40
+        assert max(begun.values()) <= MOST
+
+
+async def test_who_waits_for_a_turn_counts_as_waiting(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_waiting=4) as door, AsyncExitStack() as stack:
+        door.front._turns = Turns(asyncio.get_running_loop(), most=0)
+        for _ in range(4):
+            await (await stack.enter_async_context(door.line())).send(whole(door))
+        await until(lambda: door.front._turns.waiting == 4)
+        async with door.line() as line:
+            refused(await asked(line, whole(door)), "overloaded")
+        assert not door.stand.seen
 
 
 async def test_a_client_that_leaves_takes_its_request_with_it(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ CLOSE_SECONDS = 30.0
 MANY = 128
 CROWD = 3
 ENOUGH = 32
+AT_ONCE = 6
+"""Whoever has a receipt sends at once: the streams wait for as many requests as go on in one turn."""
 _SYSTEM = Clock()
 
 
@@ -177,7 +179,10 @@ class Journal:
                 loop.call_soon_threadsafe(self._resolve, done)
 
     def _resolve(self, done: Done) -> None:
-        for item, result in done:
+        """Let a few go on in this turn of the loop, and the rest of the batch in the next ones."""
+        if (rest := done[AT_ONCE:]) and self._loop is not None:
+            self._loop.call_soon(self._resolve, rest)
+        for item, result in done[:AT_ONCE]:
             future = item.future
             if future.cancelled():
                 if isinstance(result, Receipt):

@@ -13,6 +13,7 @@ from proxy.core.checkpoint import VerifierKey, parse_note
 from proxy.core.errors import JournalUnavailable, Mistake
 from proxy.core.record_schema import faults
 from proxy.journal import chain
+from proxy.journal.front import AT_ONCE
 from proxy.stores.sqlite import LogFile
 from tests.journal import kit
 
@@ -35,6 +36,21 @@ async def test_many_waiting_at_once_get_numbers_without_gap_and_an_unbroken_chai
     for before, after in pairwise(found):
         assert after.record["prev"] == tree.leaf_hash(before.body).hex()
     assert kit.verified(tmp_path) == 0
+
+
+async def test_of_a_batch_only_a_few_go_on_in_one_turn_of_the_loop(tmp_path):
+    journal = kit.opened(tmp_path)
+    receipts = [asyncio.ensure_future(journal.append(kit.refusal())) for _ in range(40)]
+    ended: list[object] = []
+    for receipt in receipts:
+        receipt.add_done_callback(ended.append)
+    before, most = 0, 0
+    while len(ended) < 40:
+        await asyncio.sleep(0)
+        before, most = len(ended), max(most, len(ended) - before)
+    assert ended == receipts
+    assert most == AT_ONCE
+    await journal.close()
 
 
 async def test_everything_the_journal_writes_fits_the_schema(tmp_path):
