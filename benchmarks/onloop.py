@@ -23,6 +23,7 @@ from proxy import wiring
 from proxy.config import read_settings
 from proxy.core.values import Receipt
 from proxy.journal import Journal
+from proxy.turns import Turns
 from proxy.uplink import Uplink
 
 _SCRATCH = Path(__file__).resolve().parent.parent / "var"
@@ -81,7 +82,7 @@ async def measured(config: Path, kind: str) -> float:
     parts = wiring.assemble(read_settings(config))
     gateway, loop = parts.gateway, asyncio.get_running_loop()
     for _ in range(_AT_A_TIME):
-        uplink = Uplink(loop)
+        uplink = Uplink(loop, Turns(loop, 1000))
         uplink.connection_made(Answering(uplink, wire.answer()))
         gateway._open.add(uplink)
         gateway._idle.append((uplink, loop.time() + 3600))

@@ -1,4 +1,4 @@
-"""how many requests begin in one turn of the event loop: a crowd is let in bit by bit"""
+"""how many requests begin or go on in one turn of the event loop: a crowd is let in bit by bit"""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ class Turns:
         turn = self._loop.create_future()
         self._waiting.append(turn)
         await turn
+
+    def wake(self, waiter: asyncio.Future[None]) -> None:
+        """Let whoever awaits `waiter` go on, in the first turn that has room."""
+        if self.take():
+            waiter.set_result(None)
+        else:
+            self._waiting.append(waiter)
 
     def _next(self) -> None:
         self._begun = 0

@@ -15,6 +15,7 @@ from typing_extensions import override
 from proxy.core.errors import UpstreamFailure
 from proxy.framing import Framing
 from proxy.plain import Head
+from proxy.turns import Turns
 
 _MOST_UNREAD = 262_144
 # The system copies what it is given before it returns: megabytes at once stop every stream for milliseconds.
@@ -32,11 +33,12 @@ class Uplink(asyncio.Protocol):
 
     __slots__ = (
         "_between", "_body", "_chunks", "_failure", "_framing", "_full", "_loop", "_paused", "_take",
-        "_trouble", "_unread", "_waiter", "_written", "deadline", "transport",
+        "_trouble", "_turns", "_unread", "_waiter", "_written", "deadline", "transport",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
         self._loop = loop
+        self._turns = turns
         self._framing = Framing(loop, self)
         self.transport: asyncio.Transport | None = None
         self.deadline = math.inf
@@ -260,8 +262,9 @@ class Uplink(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            self._turns.wake(waiter)
 
     async def _change(self) -> None:
         if self._failure:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from proxy.turns import Turns
+from tests.crowds import most_in_one_turn
 
 
 async def _begin(turns: Turns, number: int, begun: list[int]) -> None:
@@ -33,10 +34,7 @@ async def test_a_crowd_begins_in_its_order_and_the_loop_turns_between_each_few()
     begun: list[int] = []
     turns = Turns(asyncio.get_running_loop(), most=4)
     tasks = [asyncio.create_task(_begin(turns, number, begun)) for number in range(30)]
-    before, most = 0, 0
-    while len(begun) < 30:
-        await asyncio.sleep(0)
-        before, most = len(begun), max(most, len(begun) - before)
+    most = await most_in_one_turn(begun, 30)
     assert begun == list(range(30))
     assert most == 4
     await asyncio.gather(*tasks)
@@ -55,3 +53,15 @@ async def test_who_leaves_while_waiting_takes_no_turn() -> None:
     for task in tasks[1:3]:
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_whoever_is_woken_goes_on_when_a_turn_has_room() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop, most=2)
+    waiters: list[asyncio.Future[None]] = [loop.create_future() for _ in range(5)]
+    for waiter in waiters:
+        turns.wake(waiter)
+    assert [waiter.done() for waiter in waiters] == [True, True, False, False, False]
+    waiters[2].cancel()
+    await asyncio.wait_for(waiters[4], 10)
+    assert not waiters[3].cancelled()

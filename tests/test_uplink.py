@@ -10,7 +10,9 @@ import pytest
 
 from proxy.core.errors import UpstreamFailure
 from proxy.plain import cut_answer
+from proxy.turns import Turns
 from proxy.uplink import Uplink
+from tests.crowds import most_in_one_turn
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
@@ -46,11 +48,38 @@ class Wire(asyncio.Transport):
         self.reading = True
 
 
+def fresh() -> Uplink:
+    loop = asyncio.get_running_loop()
+    return Uplink(loop, Turns(loop))
+
+
 @pytest.fixture
 async def uplink() -> tuple[Uplink, Wire]:
-    made, wire = Uplink(asyncio.get_running_loop()), Wire()
+    made, wire = fresh(), Wire()
     made.connection_made(wire)
     return made, wire
+
+
+async def test_of_many_answers_that_come_at_once_a_few_go_on_in_one_turn_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    turns, gone_on = Turns(loop, most=4), list[int]()
+
+    async def read(number: int, made: Uplink) -> None:
+        await made.head()
+        gone_on.append(number)
+
+    all_of_them = [Uplink(loop, turns) for _ in range(30)]
+    tasks = [asyncio.ensure_future(read(number, made)) for number, made in enumerate(all_of_them)]
+    for made in all_of_them:
+        made.connection_made(Wire())
+        begin(made)
+    await asyncio.sleep(0)
+    for made in all_of_them:
+        made.data_received(LENGTH)
+    most = await most_in_one_turn(gone_on, 30)
+    assert gone_on == list(range(30))
+    assert most == 4
+    await asyncio.gather(*tasks)
 
 
 def begin(uplink: Uplink, *, bodiless: bool = False) -> None:
@@ -245,7 +274,7 @@ async def test_a_connection_that_broke_within_its_chunks_is_forgotten_without_th
 
 
 async def _break_within_chunks() -> None:
-    made = Uplink(asyncio.get_running_loop())
+    made = fresh()
     made.connection_made(Wire())
     begin(made)
     made.data_received(CHUNKED + b"5\r\nhel")
@@ -374,7 +403,7 @@ async def test_a_head_reads_the_same_with_and_without_a_parser(
     assert (cut_answer(head + body, longest_head=65_536) is not None) is (cut and status != 204)
     read = []
     for pieces in ((head + body,), (head[:20], head[20:] + body)):
-        made = Uplink(asyncio.get_running_loop())
+        made = fresh()
         made.connection_made(Wire())
         begin(made)
         for piece in pieces:

@@ -15,6 +15,7 @@ from proxy.core.record_schema import faults
 from proxy.journal import chain
 from proxy.journal.front import AT_ONCE
 from proxy.stores.sqlite import LogFile
+from tests.crowds import most_in_one_turn
 from tests.journal import kit
 
 
@@ -44,10 +45,7 @@ async def test_of_a_batch_only_a_few_go_on_in_one_turn_of_the_loop(tmp_path):
     ended: list[object] = []
     for receipt in receipts:
         receipt.add_done_callback(ended.append)
-    before, most = 0, 0
-    while len(ended) < 40:
-        await asyncio.sleep(0)
-        before, most = len(ended), max(most, len(ended) - before)
+    most = await most_in_one_turn(ended, 40)
     assert ended == receipts
     assert most == AT_ONCE
     await journal.close()
