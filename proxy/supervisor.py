@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -81,13 +81,17 @@ class Supervisor:
             self.stop()
             raise WorkerFailed("a worker did not start; the log lines above say why")
         self._started = True
+        # Before anybody is told that it listens: SIGHUP would end a process that does not expect it.
+        self._hear_signals()
 
-    async def run(self, sock: socket.socket) -> None:
-        """Accept and hand over until told to stop; then let the workers drain."""
+    def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, partial(self._signal, signal.SIGHUP))
+        loop.add_signal_handler(signal.SIGHUP, self._look)
+
+    async def run(self, sock: socket.socket) -> None:
+        """Accept and hand over until told to stop; then let the workers drain."""
         acceptor = Acceptor(sock, self._hand_over)
         await self._stopping.wait()
         acceptor.close()
@@ -146,8 +150,12 @@ class Supervisor:
             self._members[name].process.join()
             self._spawn(name)
 
-    def _signal(self, number: int) -> None:
-        for member in self._members.values():
+    def _look(self) -> None:
+        """Have the workers look at their files; one that is still starting reads them anyway."""
+        self._signal(signal.SIGHUP, [member for member in self._members.values() if member.up.is_set()])
+
+    def _signal(self, number: int, members: Iterable[Member] | None = None) -> None:
+        for member in self._members.values() if members is None else members:
             if member.process.is_alive() and member.process.pid is not None:
                 _kill(member.process.pid, number)
 

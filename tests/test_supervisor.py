@@ -206,6 +206,17 @@ async def test_many_may_ask_at_once(tmp_path: Path) -> None:
         assert all(report["ready"] for report in reports)
 
 
+async def test_signals_are_heard_before_anybody_is_told_that_it_listens(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data_dir": str(tmp_path), "workers": 2})
+    supervisor = Supervisor(settings, _serves)
+    await supervisor.start()
+    heard = {signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    assert not heard & {signal.SIG_DFL, signal.default_int_handler}
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(30):
+        await supervisor.run(socket.create_server(("127.0.0.1", 0)))
+
+
 async def test_workers_end_when_their_parent_is_told_to(tmp_path: Path) -> None:
     async with running(tmp_path, _serves):
         pids = [pid_of("w0"), pid_of("w1")]
