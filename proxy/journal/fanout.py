@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from proxy.settings import Section
 from proxy.sinks import SINKS
@@ -14,9 +15,9 @@ from proxy.stores.reader import Reader
 
 def build_feeds(folder: Path, wanted: Mapping[str, Section]) -> list[Feed]:
     """A feed for each sink that has settings, not started yet; `folder` is the audit folder."""
-    made = {kind.name: kind for kind in SINKS}
     # Each sink takes the settings of its own section, which the settings' types tie together by name only.
-    return [feed(folder, made[name](settings)) for name, settings in wanted.items()]  # type: ignore[arg-type]
+    made: dict[str, Callable[[Any], Sink]] = {kind.name: kind for kind in SINKS}
+    return [feed(folder, made[name](settings)) for name, settings in wanted.items()]
 
 
 def feed(folder: Path, sink: Sink) -> Feed:

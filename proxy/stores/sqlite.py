@@ -134,7 +134,7 @@ class LogFile:
     def _insert(self, rows: Sequence[Row]) -> None:
         self.unsettled += 2 * _PAGE + sum(len(body) for _, body in rows)
         places = ",".join(["(?,?)"] * len(rows))
-        self._db.execute(f"INSERT INTO record VALUES {places}", list(chain.from_iterable(rows)))  # noqa: S608
+        self._db.execute(f"INSERT INTO record VALUES {places}", list(chain.from_iterable(rows)))  # noqa: S608 -- marks
 
     def size(self) -> int:
         """The number of records, taken from the highest one."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import uvloop
@@ -17,7 +18,7 @@ from benchmarks.operations import Operator
 from benchmarks.soak import Plan, Soak, Watch, judge, staged, summary
 from benchmarks.traffic import Ledger, Traffic, sorts
 from proxy.keys import open_keys
-from tests.running import running
+from tests.running import Stage, running
 
 # -- flat or not -----------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ async def test_no_more_are_open_at_once_than_a_slow_host_can_bear(monkeypatch):
         return 200
 
     monkeypatch.setattr(soak, "MOST_OPEN", 3)
-    slow = Soak(SimpleNamespace(url="", keys={}), Plan(0.2))  # type: ignore[arg-type]
+    slow = Soak(cast("Stage", SimpleNamespace(url="", keys={})), Plan(0.2))
     monkeypatch.setattr(slow.traffic, "one", one)
     asyncio.get_running_loop().call_later(0.3, answered.set)
     await slow._load(1000)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.cli._audit_text import HEAD, details, line, request_cells
 from proxy.core import record
 from proxy.core.record import FIRST_PREV, Draft, seal
+from proxy.core.values import Digest
 from proxy.stores.base import LogId
 from proxy.stores.reader import Entry
 from tests.core.test_record import KNOWN, LOG, ONE_OF_EACH, RID, SECRET, STAMP, recorder
@@ -47,7 +48,7 @@ def test_a_refused_request_shows_its_reason() -> None:
 
 def test_what_is_not_known_of_a_request_is_a_dash() -> None:
     refused = recorder().refusal(
-        record.Judged(record.Grounds("r", "t", "c", STAMP.at)),  # type: ignore[arg-type]
+        record.Judged(record.Grounds(Digest("r"), Digest("t"), Digest("c"), STAMP.at)),
         record.Seen(RID, "POST", 0), reason="no_credential", stamp=STAMP,
     )  # fmt: skip
     assert request_cells(entry(refused), None)[3:6] == ("-", "-", "-")

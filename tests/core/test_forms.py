@@ -90,8 +90,8 @@ def test_text_is_one_printable_line() -> None:
         (None, None),
     ],
 )
-def test_an_instant_has_a_zone_or_is_a_day(text: object, expected: datetime | None) -> None:
-    assert read_instant(text) == expected  # type: ignore[arg-type]
+def test_an_instant_has_a_zone_or_is_a_day(text: Json, expected: datetime | None) -> None:
+    assert read_instant(text) == expected
 
 
 def test_the_last_day_counts_whole() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.core.errors import Mistake
-from proxy.core.places import area, consistent, fold, read_countries, within
+from proxy.core.places import Area, area, consistent, fold, read_countries, within
 from proxy.core.strict_yaml import load
-from proxy.core.values import Outcome
+from proxy.core.values import Json, Outcome
 from tests.judging import COUNTRIES, ROOT
 
 MET, UNMET, UNKNOWN = Outcome.MET, Outcome.UNMET, Outcome.UNKNOWN
@@ -64,9 +64,9 @@ def test_every_set_and_label_carries_its_source() -> None:
     ],
 )
 def test_a_place_is_within_when_all_its_countries_are(
-    words: list[str], permitted: object, outcome: Outcome
+    words: list[str], permitted: Area, outcome: Outcome
 ) -> None:
-    assert within(words, permitted) is outcome  # type: ignore[arg-type]
+    assert within(words, permitted) is outcome
 
 
 def test_global_is_within_nothing_not_even_every_country() -> None:
@@ -80,9 +80,9 @@ def test_global_is_within_nothing_not_even_every_country() -> None:
     [(["EU"], SE, MET), (["US"], SE, UNMET), (["GLOBAL"], SE, UNMET), (["?"], SE, UNKNOWN), ([], SE, MET)],
 )
 def test_wider_words_must_leave_room_for_the_place(
-    beside: list[str], permitted: object, outcome: Outcome
+    beside: list[str], permitted: Area, outcome: Outcome
 ) -> None:
-    assert consistent(beside, permitted) is outcome  # type: ignore[arg-type]
+    assert consistent(beside, permitted) is outcome
 
 
 def test_no_two_countries_share_a_spelling() -> None:
@@ -96,9 +96,9 @@ def test_no_two_countries_share_a_spelling() -> None:
 
 
 @pytest.mark.parametrize("data", [None, {}, {"version": "1", "sets": {}, "labels": {}}])
-def test_a_malformed_table_is_a_mistake(data: object) -> None:
+def test_a_malformed_table_is_a_mistake(data: Json) -> None:
     with pytest.raises(Mistake):
-        read_countries(data)  # type: ignore[arg-type]
+        read_countries(data)
 
 
 def test_a_set_with_an_unknown_country_is_a_mistake() -> None:
