@@ -81,8 +81,9 @@ async def measured(config: Path, kind: str) -> float:
     """CPU microseconds of the loop per request."""
     parts = wiring.assemble(read_settings(config))
     gateway, loop = parts.gateway, asyncio.get_running_loop()
+    turns = Turns(loop)
     for _ in range(_AT_A_TIME):
-        uplink = Uplink(loop, Turns(loop, 1000))
+        uplink = Uplink(loop, turns)
         uplink.connection_made(Answering(uplink, wire.answer()))
         gateway._open.add(uplink)
         gateway._idle.append((uplink, loop.time() + 3600))

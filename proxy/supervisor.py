@@ -100,7 +100,7 @@ class Supervisor:
     def stop(self) -> None:
         """Tell the workers to drain; told again, they hurry."""
         self._stopping.set()
-        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM, self._members.values())
 
     # -- workers ---------------------------------------------------------------------------------
 
@@ -151,11 +151,11 @@ class Supervisor:
             self._spawn(name)
 
     def _look(self) -> None:
-        """Have the workers look at their files; one that is still starting reads them anyway."""
+        """Have the workers look at their files; SIGHUP would end one that is still starting."""
         self._signal(signal.SIGHUP, [member for member in self._members.values() if member.up.is_set()])
 
-    def _signal(self, number: int, members: Iterable[Member] | None = None) -> None:
-        for member in self._members.values() if members is None else members:
+    def _signal(self, number: int, members: Iterable[Member]) -> None:
+        for member in members:
             if member.process.is_alive() and member.process.pid is not None:
                 _kill(member.process.pid, number)
 

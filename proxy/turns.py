@@ -10,7 +10,7 @@ MOST = 6
 
 
 class Turns:
-    """Lets at most `most` begin per turn of the loop; the others wait in the order in which they came."""
+    """Lets at most `most` begin or go on per turn of the loop; the others wait, first come, first served."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int = MOST) -> None:
         self._loop = loop

@@ -119,6 +119,7 @@ async def test_who_waits_for_a_turn_counts_as_waiting(tmp_path: Path) -> None:
         for _ in range(4):
             await (await stack.enter_async_context(door.line())).send(whole(door))
         await until(lambda: door.front._turns.waiting == 4)
+        assert door.front.full()
         async with door.line() as line:
             refused(await asked(line, whole(door)), "overloaded")
         assert not door.stand.seen

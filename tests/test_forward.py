@@ -165,6 +165,17 @@ async def test_a_gateway_that_cannot_be_reached_was_sent_nothing_and_is_left_alo
     assert await stand.about(held) == ["refusal"]
 
 
+async def test_many_that_fail_at_once_keep_nobody_else_from_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.wiring.BREAKER_SPAN", 3600.0)
+    async with assembled(tmp_path) as stand:
+        stand.simulator.faults.add(Fault("reset", after=-1, times=15))
+        answers = await asyncio.gather(*(stand.ask() for _ in range(15)))
+        assert {(answer.status, answer.code) for answer in answers} == {(502, "upstream_broke_off")}
+        assert (await stand.ask()).status == 200
+
+
 async def test_many_at_once_each_have_their_own_outcome(stand: Stand) -> None:
     answers = await asyncio.gather(*(stand.ask(chat(stream=bool(n % 2))) for n in range(40)))
     assert {answer.status for answer in answers} == {200}

@@ -10,9 +10,11 @@ import pytest
 
 ROUNDS = """
 import resource, sys
-from proxy.memory import KEPT, keep_freed
+from proxy.memory import keep_freed, settle
 if sys.argv[1] == "kept":
     assert keep_freed()
+if sys.argv[1] == "settled":
+    settle()
 def round(size):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     bodies = [bytes(bytearray(b"x") * size) for _ in range(3)]
@@ -34,6 +36,7 @@ def test_a_large_body_finds_the_memory_of_the_one_before() -> None:
     size = 5 * 1024 * 1024
     assert faults("given back", size) > size // 4096
     assert faults("kept", size) < 100
+    assert faults("settled", size) < 100
 
 
 def test_what_is_more_than_that_goes_back_to_the_system() -> None:

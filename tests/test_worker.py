@@ -58,6 +58,18 @@ async def test_a_worker_with_a_fresh_catalogue_is_ready_and_its_log_is_closed(
     assert kinds(tmp_path)[-1] == "close"
 
 
+async def test_memory_is_settled_once_the_catalogue_is_there(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, ages = assembled(tmp_path, simulator.base_url), list[float]()
+    worker = Worker(parts, refreshes=True, stops=())
+    monkeypatch.setattr("proxy.worker.settle", lambda: ages.append(worker.catalogue_age()))
+    await worker.start()
+    (age,) = ages
+    assert age < parts.settings.catalog.max_age
+    await ended(worker)
+
+
 async def test_a_gateway_that_keeps_silent_holds_up_no_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

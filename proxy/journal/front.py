@@ -180,8 +180,8 @@ class Journal:
 
     def _resolve(self, done: Done) -> None:
         """Let a few go on in this turn of the loop, and the rest of the batch in the next ones."""
-        if (rest := done[AT_ONCE:]) and self._loop is not None:
-            self._loop.call_soon(self._resolve, rest)
+        if rest := done[AT_ONCE:]:
+            asyncio.get_running_loop().call_soon(self._resolve, rest)
         for item, result in done[:AT_ONCE]:
             future = item.future
             if future.cancelled():
