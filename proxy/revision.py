@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from proxy.core.attestations import Attestation, Attested, gateway_posture
+from proxy.core.attestations import Attestation
+from proxy.core.attested import Attested, gateway_posture
 from proxy.core.callers import CallerTable
 from proxy.core.catalog import Catalogue
 from proxy.core.decide import decide

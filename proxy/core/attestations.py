@@ -1,17 +1,17 @@
 """what only a contract can say: owner, scope, evidence, expiry
 
 An attestation lays claims over those of the catalogue: a signed contract beats a page. One that has
-lapsed, or whose day has not come, is no claim at all, and the catalogue's claim shows again.
+lapsed, or whose day has not come, is no claim at all, and the catalogue's claim shows again
+(`attested.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Protocol
 
 from proxy.core.dimensions import DIMENSIONS, GATEWAY_DIMENSIONS
 from proxy.core.dimensions.base import Assertable
@@ -20,7 +20,7 @@ from proxy.core.globs import matches
 from proxy.core.nearest import did_you_mean
 from proxy.core.places import Countries
 from proxy.core.strict_yaml import Document
-from proxy.core.values import Basis, Candidates, Claim, Json, Posture, Route
+from proxy.core.values import Json, Route
 
 GATEWAY = "opper"
 FIELDS = (
@@ -216,100 +216,3 @@ def _evidence(form: Form) -> tuple[str, str]:
     if digest and not _SHA256.fullmatch(digest):
         inner.wrong(("sha256",), "sha256 must be 64 lower-case hex digits")
     return ref, digest
-
-
-# -- laying attestations over claims ---------------------------------------------------------------
-
-
-class Rows(Protocol):
-    """What a catalogue offers here."""
-
-    @property
-    def routes(self) -> Sequence[Route]: ...
-
-    def candidates(self, reference: str, /) -> Candidates: ...
-
-    def kin(self, reference: str, /) -> Sequence[Route]: ...
-
-
-class Attested:
-    """A catalogue seen through the attestations that hold at an instant.
-
-    Routes are laid over once each and kept, so one view serves many decisions: until
-    `until`, the first instant at which an attestation begins or ends (None: never).
-    """
-
-    def __init__(self, catalogue: Rows, attestations: Iterable[Attestation], at: datetime) -> None:
-        every = tuple(attestations)
-        self._rows = catalogue
-        self._valid = tuple(a for a in every if a.holds(at))
-        turns = [turn for a in every for turn in (a.verified_at, a.valid_until) if turn > at]
-        self.until = min(turns, default=None)
-        self._seen: dict[str, Route] = {}
-        self._routes: tuple[Route, ...] | None = None
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        """Every route of the catalogue."""
-        if self._routes is None:
-            self._routes = tuple(self._overlay(route) for route in self._rows.routes)
-        return self._routes
-
-    def candidates(self, reference: str) -> Candidates:
-        """What a model reference means, with attested postures."""
-        found = self._rows.candidates(reference)
-        return Candidates(found.reference, tuple(self._overlay(route) for route in found.routes))
-
-    def kin(self, reference: str) -> tuple[Route, ...]:
-        """Routes of the same model or its successors, with attested postures."""
-        return tuple(self._overlay(route) for route in self._rows.kin(reference))
-
-    def _overlay(self, route: Route) -> Route:
-        if not self._valid:
-            return route
-        if (seen := self._seen.get(route.id)) is None:
-            seen = self._seen[route.id] = overlay(route, self._valid)
-        return seen
-
-
-def attested(candidates: Candidates, attestations: Sequence[Attestation], at: datetime) -> Candidates:
-    """Lay the attestations that hold at an instant over every candidate's posture."""
-    valid = tuple(a for a in attestations if a.holds(at))
-    return Candidates(candidates.reference, tuple(overlay(route, valid) for route in candidates.routes))
-
-
-def overlay(route: Route, valid: Sequence[Attestation]) -> Route:
-    """Lay attestations, all of them in force, over one route's posture."""
-    about = [a for a in valid if a.subject.covers(route)]
-    if not about:
-        return route
-    return replace(route, posture=_laid(route.posture, about, ""))
-
-
-def gateway_posture(facts: Mapping[str, Json], attestations: Sequence[Attestation], at: datetime) -> Posture:
-    """Read what the gateway claims: facts from the table, and attestations that hold at an instant.
-
-    Keys are the names of `GATEWAY_DIMENSIONS`.
-    """
-    stated = {d.name: d.read(facts) for d in GATEWAY_DIMENSIONS}
-    return _laid(stated, [a for a in attestations if a.subject.gateway and a.holds(at)], "gateway.")
-
-
-def _laid(posture: Posture, about: Sequence[Attestation], prefix: str) -> Posture:
-    laid = dict(posture)
-    # Where two speak on one dimension, the one that holds longer counts; ids break ties.
-    for attestation in sorted(about, key=lambda a: (a.valid_until, a.id)):
-        for dimension, (word, value) in attestation.asserted.items():
-            laid[dimension.removeprefix(prefix)] = _claim(attestation, word, value)
-    return MappingProxyType(laid)
-
-
-def _claim(attestation: Attestation, word: str, value: Json) -> Claim:
-    return Claim(
-        value=value,
-        basis=Basis.ATTESTATION,
-        words=f"attested {word}, until {attestation.valid_until:%Y-%m-%d}",
-        source=f"attestation:{attestation.id}",
-        seen_at=attestation.verified_at,
-        valid_until=attestation.valid_until,
-    )

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
 
+from proxy.core.attested import Lookup
 from proxy.core.features import Treatment
 from proxy.core.findings import (
     PASSES,
@@ -45,17 +45,6 @@ from proxy.core.values import (
 MOST_ALTERNATIVES = 5
 # Naming alternatives is a courtesy: it must not hold up the requests that wait behind this one.
 _MOST_JUDGED = 40
-
-
-class Lookup(Protocol):
-    """The catalogue as a decision sees it, with attestations laid over (`attestations.Attested`)."""
-
-    @property
-    def routes(self) -> Sequence[Route]: ...
-
-    def candidates(self, reference: str, /) -> Candidates: ...
-
-    def kin(self, reference: str, /) -> Sequence[Route]: ...
 
 
 @dataclass(frozen=True, slots=True)

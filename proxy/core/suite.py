@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.core.attestations import Attested, gateway_posture
+from proxy.core.attested import Attested, gateway_posture
 from proxy.core.catalog import read_catalogue
 from proxy.core.decide import decide
 from proxy.core.dimensions import NoDemand
