@@ -1,22 +1,21 @@
 """the rows of the effect tables, compiled into one tree of path steps per endpoint
 
 A row says where to look (`at`), what to ask there (`op`, `value`), which signals it raises and how
-the feature is undone. The vocabulary of ops is closed: a row with another one does not compile.
+the feature is undone. The vocabulary of ops is closed (`effect_ops.py`): a row with another one does not
+compile.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from proxy.core.effect_ops import FACTS_ONLY, OF_ABSENCE, OPS, Holds
 from proxy.core.errors import Mistake
 from proxy.core.json_path import Deep, Every, Name, Path, Where, parse_path, snake
 from proxy.core.values import Json, Signal
-
-Holds: TypeAlias = Callable[[Json], bool]
-"""Whether a value that stands at a row's path makes the row apply. Absent values come as None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,66 +86,6 @@ class Node:
             child.settle()
 
 
-# -- what an op asks -------------------------------------------------------------------------------
-
-
-def _same(value: Json, other: Json) -> bool:
-    """Equality that tells true from 1."""
-    return type(value) is type(other) and value == other
-
-
-def _one_of(values: Json) -> Holds:
-    known = values if isinstance(values, list) else [values]
-    texts = frozenset(value for value in known if isinstance(value, str))
-    others = [value for value in known if not isinstance(value, str)]
-
-    def holds(value: Json) -> bool:
-        if isinstance(value, str):
-            return value in texts
-        return any(_same(value, other) for other in others)
-
-    return holds
-
-
-def _prefix(values: Json) -> Holds:
-    prefixes = tuple(str(value) for value in (values if isinstance(values, list) else [values]))
-    return lambda value: isinstance(value, str) and value.startswith(prefixes)
-
-
-def _regex(pattern: Json) -> Holds:
-    compiled = re.compile(str(pattern))
-    return lambda value: isinstance(value, str) and compiled.search(value) is not None
-
-
-def _present(_: Json) -> Holds:
-    return lambda value: value is not None
-
-
-_OPS: Mapping[str, Callable[[Json], Holds]] = {
-    "present": _present,
-    "present_non_null": _present,
-    "any_present": _present,
-    "eq": lambda asked: lambda value: _same(value, asked),
-    "in": _one_of,
-    "contains": _one_of,
-    "any_of": _one_of,
-    "matches_prefix": _prefix,
-    "regex": _regex,
-    "absent": lambda _: lambda value: value is None,
-    "absent_or_eq": lambda asked: lambda value: value is None or _same(value, asked),
-    "absent_or_in": lambda asked: _absent_or(_one_of(asked)),
-    "absent_or_not_eq": lambda asked: lambda value: value is None or not _same(value, asked),
-}
-_ABSENT = frozenset(name for name in _OPS if name.startswith("absent"))
-_FACTS_ONLY = frozenset(
-    ["any_request", "path_match", "not_in_known_list", "credential_attribute", "semantic", *_OPS]
-)
-
-
-def _absent_or(holds: Holds) -> Holds:
-    return lambda value: value is None or holds(value)
-
-
 # -- compiling -------------------------------------------------------------------------------------
 
 
@@ -192,16 +131,16 @@ class Compiler:
         if row.id in self.rows:
             raise Mistake(f"the effect row {row.id} is there twice")
         op = str(when.get("op"))
-        if op not in _OPS:
+        if op not in OPS:
             raise Mistake(f"{row.id}: no body can be asked for '{op}'")
         self.rows[row.id] = row
-        question = Question(row, _OPS[op](when.get("value")))
+        question = Question(row, OPS[op](when.get("value")))
         for endpoint in _texts(about.get("endpoints"), f"{row.id}.endpoints"):
             if endpoint not in self._trees:
                 raise Mistake(f"{row.id}: no endpoint is called {endpoint}")
             for text in _texts(when.get("at"), f"{row.id}.at"):
                 for path in self._spread(text, endpoint):
-                    _plant(self._trees[endpoint], path, question, absent=op in _ABSENT)
+                    _plant(self._trees[endpoint], path, question, absent=op in OF_ABSENCE)
 
     def _spread(self, text: str, endpoint: str) -> Iterator[Path]:
         """A path, and the same one below every other place where such values stand."""
@@ -261,7 +200,7 @@ def _child(node: Node, step: Name | Every | Where) -> Node:
 def _check(
     row_id: str, about: Mapping[str, Json], when: Mapping[str, Json], sources: Mapping[str, Json]
 ) -> None:
-    if when.get("op") not in _FACTS_ONLY:
+    if when.get("op") not in OPS and when.get("op") not in FACTS_ONLY:
         raise Mistake(f"{row_id}: no op is called '{when.get('op')}'")
     if not isinstance(about.get("feature"), str) or not isinstance(about.get("seen"), str):
         raise Mistake(f"{row_id} must say its feature and when its sources were seen")

@@ -1,0 +1,70 @@
+"""ADD AN OP HERE: what a row of the effect tables may ask of the value at its path"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from proxy.core.values import Json
+
+Holds: TypeAlias = Callable[[Json], bool]
+"""Whether a value that stands at a row's path makes the row apply. Absent values come as None."""
+
+
+def _same(value: Json, other: Json) -> bool:
+    """Equality that tells true from 1."""
+    return type(value) is type(other) and value == other
+
+
+def _one_of(values: Json) -> Holds:
+    known = values if isinstance(values, list) else [values]
+    texts = frozenset(value for value in known if isinstance(value, str))
+    others = [value for value in known if not isinstance(value, str)]
+
+    def holds(value: Json) -> bool:
+        if isinstance(value, str):
+            return value in texts
+        return any(_same(value, other) for other in others)
+
+    return holds
+
+
+def _prefix(values: Json) -> Holds:
+    prefixes = tuple(str(value) for value in (values if isinstance(values, list) else [values]))
+    return lambda value: isinstance(value, str) and value.startswith(prefixes)
+
+
+def _regex(pattern: Json) -> Holds:
+    compiled = re.compile(str(pattern))
+    return lambda value: isinstance(value, str) and compiled.search(value) is not None
+
+
+def _present(_: Json) -> Holds:
+    return lambda value: value is not None
+
+
+def _absent_or(holds: Holds) -> Holds:
+    return lambda value: value is None or holds(value)
+
+
+OPS: Mapping[str, Callable[[Json], Holds]] = {
+    "present": _present,
+    "present_non_null": _present,
+    "any_present": _present,
+    "eq": lambda asked: lambda value: _same(value, asked),
+    "in": _one_of,
+    "contains": _one_of,
+    "any_of": _one_of,
+    "matches_prefix": _prefix,
+    "regex": _regex,
+    "absent": lambda _: lambda value: value is None,
+    "absent_or_eq": lambda asked: lambda value: value is None or _same(value, asked),
+    "absent_or_in": lambda asked: _absent_or(_one_of(asked)),
+    "absent_or_not_eq": lambda asked: lambda value: value is None or not _same(value, asked),
+}
+"""What each op asks, given the row's `value`."""
+OF_ABSENCE = frozenset(name for name in OPS if name.startswith("absent"))
+"""Ops that hold where nothing stands, too."""
+FACTS_ONLY = frozenset(("any_request", "path_match", "not_in_known_list", "credential_attribute", "semantic"))
+"""Ops of rows that say something about an endpoint and ask nothing of a body."""

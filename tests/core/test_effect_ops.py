@@ -1,0 +1,44 @@
+"""Each op holds for just the values that its name says, and true is not 1."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.core.effect_ops import FACTS_ONLY, OF_ABSENCE, OPS
+from proxy.core.values import Json
+
+VALUES: tuple[Json, ...] = (None, True, False, 1, 0, "", "a", "ab", "b", [], {})
+
+
+@pytest.mark.parametrize(
+    ("op", "asked", "held"),
+    [
+        ("present", None, [True, False, 1, 0, "", "a", "ab", "b", [], {}]),
+        ("present_non_null", None, [True, False, 1, 0, "", "a", "ab", "b", [], {}]),
+        ("any_present", None, [True, False, 1, 0, "", "a", "ab", "b", [], {}]),
+        ("eq", True, [True]),
+        ("eq", 1, [1]),
+        ("eq", "a", ["a"]),
+        ("in", ["a", False], [False, "a"]),
+        ("contains", "b", ["b"]),
+        ("any_of", ["a", "b", "c"], ["a", "b"]),
+        ("matches_prefix", "a", ["a", "ab"]),
+        ("matches_prefix", ["a", "b"], ["a", "ab", "b"]),
+        ("regex", "b$", ["ab", "b"]),
+        ("absent", None, [None]),
+        ("absent_or_eq", False, [None, False]),
+        ("absent_or_in", ["a", 0], [None, 0, "a"]),
+        ("absent_or_not_eq", "a", [None, True, False, 1, 0, "", "ab", "b", [], {}]),
+    ],
+)
+def test_an_op_holds_for_what_its_name_says(op: str, asked: Json, held: list[Json]) -> None:
+    found = [value for value in VALUES if OPS[op](asked)(value)]
+    assert list(map(repr, found)) == list(map(repr, held))
+
+
+def test_just_the_ops_of_absence_hold_where_nothing_stands() -> None:
+    assert {op for op in OPS if OPS[op]("x")(None)} == OF_ABSENCE
+
+
+def test_a_row_that_states_facts_asks_nothing() -> None:
+    assert not FACTS_ONLY & set(OPS)
