@@ -83,7 +83,7 @@ async def measured(config: Path, kind: str) -> float:
     gateway, loop = parts.gateway, asyncio.get_running_loop()
     turns = Turns(loop)
     for _ in range(_AT_A_TIME):
-        uplink = Uplink(loop, turns)
+        uplink = Uplink(loop, turns, turns)
         uplink.connection_made(Answering(uplink, wire.answer()))
         gateway._open.add(uplink)
         gateway._idle.append((uplink, loop.time() + 3600))

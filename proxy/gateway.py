@@ -20,7 +20,7 @@ from proxy.core.errors import UpstreamFailure
 from proxy.core.values import Receipt, UpstreamRequest
 from proxy.plain import Head
 from proxy.spellings import is_local_name
-from proxy.turns import Turns
+from proxy.turns import MOST_CHUNKS, Turns
 from proxy.uplink import Take, Uplink
 
 _POOL_IDLE_SECONDS = 15.0
@@ -109,7 +109,7 @@ class Gateway:
         if url.host is None or url.port is None or url.scheme not in ("http", "https"):
             raise ValueError("gateway.base_url must be an http or https URL with a host")
         self._host, self._port = url.host, url.port
-        self._turns: Turns | None = None
+        self._turns: tuple[Turns, Turns] | None = None
         self._prefix = url.raw_path.rstrip("/").encode("ascii")
         self._tls = (tls or tls_context(settings.ca_file)) if url.scheme == "https" else None
         self._authority = url.raw_authority.rpartition("@")[2].encode("ascii")
@@ -181,9 +181,9 @@ class Gateway:
         if len(self._open) >= self._settings.max_connections:
             raise UpstreamFailure("overloaded")
         loop = asyncio.get_running_loop()
-        turns = self._turns = self._turns or Turns(loop)
+        turns = self._turns = self._turns or (Turns(loop), Turns(loop, MOST_CHUNKS))
         connecting = loop.create_connection(
-            lambda: Uplink(loop, turns),
+            lambda: Uplink(loop, *turns),
             self._host,
             self._port,
             ssl=self._tls,

@@ -20,6 +20,8 @@ from proxy.turns import Turns
 _MOST_UNREAD = 262_144
 # The system copies what it is given before it returns: megabytes at once stop every stream for milliseconds.
 _IN_ONE_WRITE = 131_072
+# Whoever sends that much at once is read at once: what waits for a turn must not pile up.
+_MOST_LATE = 16_384
 
 Take = Callable[[bytes], bool]
 """What chunks are given to; it says whether there is room for more."""
@@ -32,13 +34,15 @@ class Uplink(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_between", "_body", "_chunks", "_failure", "_framing", "_full", "_loop", "_paused", "_take",
-        "_trouble", "_turns", "_unread", "_waiter", "_written", "deadline", "transport",
+        "_between", "_body", "_chunk_turns", "_chunks", "_failure", "_framing", "_full", "_late", "_loop",
+        "_paused", "_take", "_trouble", "_turns", "_unread", "_waiter", "_written", "deadline", "transport",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns, chunk_turns: Turns) -> None:
         self._loop = loop
         self._turns = turns
+        self._chunk_turns = chunk_turns
+        self._late = b""
         self._framing = Framing(loop, self)
         self.transport: asyncio.Transport | None = None
         self.deadline = math.inf
@@ -59,7 +63,8 @@ class Uplink(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether it can carry another exchange."""
-        return self._framing.idle and self.transport is not None and not self.transport.is_closing()
+        sound = self._framing.idle and not self._late
+        return sound and self.transport is not None and not self.transport.is_closing()
 
     def send(self, head: bytes, body: bytes, *, bodiless: bool, first_byte: float, between: float) -> None:
         """Write a request. `bodiless` is for HEAD; the limits are seconds of silence before and within."""
@@ -145,7 +150,7 @@ class Uplink(asyncio.Protocol):
 
     def rest(self) -> bool:
         """Make ready for another exchange after an answer has ended; False when it cannot carry one."""
-        if self._body or not (self.read_up and self._framing.reusable and self._failure == ""):
+        if self._body or self._late or not (self.read_up and self._framing.reusable and self._failure == ""):
             return False
         self._framing.rest()
         self.deadline = math.inf
@@ -171,6 +176,7 @@ class Uplink(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        self._catch_up()
         self.deadline = math.inf
         self._framing.close(cleanly=exc is None)
 
@@ -187,7 +193,25 @@ class Uplink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._paused:
             self.deadline = self._loop.time() + self._between
-        self._framing.feed(data)
+        if self._late or (self._take is not None and not self._chunk_turns.take()):
+            self._put_off(data)
+        else:
+            self._framing.feed(data)
+
+    def _put_off(self, data: bytes) -> None:
+        """Keep a chunk for a turn of the loop that has room, unless there is too much to keep."""
+        if not self._late:
+            self._chunk_turns.later(self._catch_up)
+        self._late += data
+        if len(self._late) > _MOST_LATE:
+            self._catch_up()
+
+    def _catch_up(self) -> bool:
+        """Read what was put off; False when there is nothing."""
+        late, self._late = self._late, b""
+        if late:
+            self._framing.feed(late)
+        return bool(late)
 
     # -- writing a large body --------------------------------------------------------------------
 

