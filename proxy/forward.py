@@ -21,8 +21,8 @@ from proxy.core.usage import microusd
 from proxy.core.values import Headers, PolicyRef, Receipt, Refusal, Reply, RouteId, UpstreamRequest, Usage
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply
-from proxy.limits import month_of
 from proxy.metrics import NONE, Metrics, status_class
+from proxy.months import month_of
 from proxy.relay import Ending, Relay
 from proxy.visit import Visit
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from proxy.core.values import Caller, Usage
+from proxy.months import Months
 from proxy.shares import REQUESTS, STREAMS, TOKENS, Shares, Tally
 
 _MINUTE = 60.0
@@ -27,11 +27,6 @@ _WORDS = {
     "streams": "streams at a time",
     "spend": "US dollars per month",
 }
-
-
-def month_of(at: datetime) -> str:
-    """The month whose budget counts at an instant."""
-    return f"{at.year}-{at.month:02d}"
 
 
 class Limit(Protocol):
@@ -127,10 +122,7 @@ class Meter:
     tokens: Bucket | None
     streams: int = 0
     open: Tally | None = None
-    month: str = ""
-    spent: int = 0
-    elsewhere: int = 0
-    alerted: bool = False
+    months: Months = field(default_factory=Months)
 
     def refuses(self, now: float, month: str) -> Limited | None:
         """The first limit that is used up, or None."""
@@ -138,7 +130,7 @@ class Meter:
             if bucket is not None and (wait := bucket.wait(now)) > 0:
                 return Limited(what, self.scope, bucket.capacity, math.ceil(wait))
         budget = self.limit.monthly_spend_usd
-        if budget is not None and self.spent_in(month) >= budget * _MICRO:
+        if budget is not None and self.months.of(month).total >= budget * _MICRO:
             return Limited("spend", self.scope, int(budget), 3600)
         return None
 
@@ -170,22 +162,16 @@ class Meter:
         if self.open is not None:
             self.open.add(more)
 
-    def spent_in(self, month: str) -> int:
-        """Spend of all workers in the given month, in millionths of a US dollar."""
-        if month != self.month:
-            self.month, self.spent, self.elsewhere, self.alerted = month, 0, 0, False
-        return self.spent + self.elsewhere
-
     def charge(self, usage: Usage, month: str) -> bool:
         """Add what a reply reported; True when this crosses the soft alert."""
         if self.tokens is not None:
             self.tokens.take((usage.tokens_in or 0) + (usage.tokens_out or 0))
-        total = self.spent_in(month) + (usage.cost_microusd or 0)
-        self.spent += usage.cost_microusd or 0
+        account = self.months.of(month)
+        account.own += usage.cost_microusd or 0
         budget = self.limit.monthly_spend_usd
-        if budget is None or self.alerted or total < budget * _MICRO * self.limit.soft_alert:
+        if budget is None or account.alerted or account.total < budget * _MICRO * self.limit.soft_alert:
             return False
-        self.alerted = True
+        account.alerted = True
         return True
 
 
@@ -249,20 +235,16 @@ class Limits:
     def restore(self, scope: str, month: str, spent_microusd: int) -> None:
         """Take over what this worker spent before it was started anew."""
         if scope in self._limits:
-            meter = self._meter(scope, 0.0)
-            meter.spent_in(month)
-            meter.spent += spent_microusd
+            self._meter(scope, 0.0).months.of(month).own += spent_microusd
 
     def elsewhere(self, month: str, spent_microusd: Mapping[str, int]) -> None:
         """Learn what the other workers have spent, by scope."""
         for scope in self._limits:
-            meter = self._meter(scope, 0.0)
-            meter.spent_in(month)
-            meter.elsewhere = spent_microusd.get(scope, 0)
+            self._meter(scope, 0.0).months.of(month).elsewhere = spent_microusd.get(scope, 0)
 
     def spent(self, month: str) -> dict[str, int]:
         """What this worker has spent in a month, by scope, in millionths of a US dollar."""
-        return {scope: meter.spent for scope, meter in self._meters.items() if meter.month == month}
+        return {scope: meter.months.of(month).own for scope, meter in self._meters.items()}
 
     def _of(self, caller: Caller, now: float) -> Iterator[Meter]:
         names = (f"key:{caller.key_id}", f"project:{caller.project}", f"organisation:{caller.organisation}")

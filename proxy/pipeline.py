@@ -32,8 +32,9 @@ from proxy.core.values import (
 )
 from proxy.evidence import Evidence
 from proxy.forward import Forward
-from proxy.limits import Limited, Limits, month_of
+from proxy.limits import Limited, Limits
 from proxy.metrics import NONE, Metrics, status_class
+from proxy.months import month_of
 from proxy.relay import Relay
 from proxy.revisions import Revisions
 from proxy.unattributed import Unattributed

@@ -16,9 +16,9 @@ from proxy import ids
 from proxy.accepting import Acceptor
 from proxy.core.errors import JournalUnavailable
 from proxy.handover import Report
-from proxy.limits import month_of
 from proxy.logs import describe, logger
 from proxy.memory import settle
+from proxy.months import month_of
 from proxy.wiring import Assembly
 
 _TICK = 0.05

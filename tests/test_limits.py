@@ -1,10 +1,9 @@
 """What a key, project or organisation may use, and what happens when it is used up."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from proxy.core.values import Caller, Usage
-from proxy.limits import Lease, Limited, Limits, month_of
+from proxy.limits import Lease, Limited, Limits
 
 CALLER = Caller("acme", "web", "k1")
 MONTH = "2026-03"
@@ -95,14 +94,29 @@ def test_spend_from_before_a_restart_still_counts() -> None:
     assert limited(limits).what == "spend"
 
 
+def test_what_a_month_has_spent_is_kept_when_an_answer_of_the_month_before_ends() -> None:
+    limits = Limits({"project:web": Allowed(monthly_spend_usd=1.0)})
+    old = [lease(limits, month="2026-02") for _ in range(2)]
+    assert lease(limits).settle(Usage(1, 1, 1_000_000), MONTH) == ["project:web"]
+    assert limited(limits).what == "spend"
+    assert old[0].settle(Usage(1, 1, 900_000), "2026-02") == ["project:web"]
+    assert old[1].settle(Usage(), "2026-02") == []
+    assert limited(limits).what == "spend"
+    assert limits.spent(MONTH) == {"project:web": 1_000_000}
+    assert limits.spent("2026-02") == {"project:web": 900_000}
+
+
+def test_a_clock_that_steps_into_another_month_and_back_forgets_no_spend() -> None:
+    limits = Limits({"project:web": Allowed(monthly_spend_usd=1.0)})
+    lease(limits).settle(Usage(1, 1, 1_000_000), MONTH)
+    for step in ("2026-02", "2031-12"):
+        lease(limits, month=step)
+        assert limited(limits).what == "spend"
+    lease(limits, month="2026-04")
+
+
 def test_another_caller_is_not_held_to_this_ones_limit() -> None:
     limits = Limits({"key:k1": Allowed(requests_per_minute=1)})
     lease(limits)
     limited(limits)
     assert isinstance(limits.admit(Caller("acme", "web", "k2"), 0.0, MONTH), Lease)
-
-
-def test_a_month_sorts_and_ends_with_its_last_day() -> None:
-    assert month_of(datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == MONTH
-    assert month_of(datetime(2026, 4, 1, tzinfo=UTC)) == "2026-04"
-    assert month_of(datetime(2026, 12, 1, tzinfo=UTC)) == "2026-12"
