@@ -52,6 +52,7 @@ class Wire:
             await self._raw(fault)
         if fault is not None and fault.kind in _CUTS and fault.after < 0:
             await self._cut(fault)
+            self._fault = None
         answer = _altered(answer, fault)
         response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
         response.content_type = answer.media

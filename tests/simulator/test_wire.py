@@ -54,6 +54,16 @@ async def test_a_stall_lasts_until_it_is_released(simulator, client):
         assert (first + await rest).startswith(b'{"id":"chatcmpl-')
 
 
+async def test_a_stall_before_the_head_is_over_when_it_is_released(simulator, client):
+    simulator.faults.add(Fault("stall", after=-1))
+    asking = asyncio.ensure_future(client.post(simulator.base_url + CHAT, json=ask("[[say:x]]")))
+    done, _ = await asyncio.wait([asking], timeout=0.1)
+    assert not done
+    simulator.faults.release()
+    async with await asking as reply:
+        assert (await asyncio.wait_for(reply.content.read(), 20)).startswith(b'{"id":"chatcmpl-')
+
+
 async def test_a_delay_comes_before_the_head(simulator, client):
     simulator.faults.add(Fault("delay", delay_ms=80))
     begun = time.monotonic()
