@@ -49,7 +49,10 @@ class Breaker:
             self._open_until = now + self._pause
 
     def withdrawn(self) -> None:
-        """The request that was admitted was never sent, so another may take its place."""
+        """The probe was never sent, so another may take its place.
+
+        Not for a probe that its sender gave up: those come as fast as senders lose patience.
+        """
         self._open_until = 0.0
 
     @property

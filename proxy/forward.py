@@ -50,13 +50,16 @@ class Forward:
         self._evidence = evidence
         self._metrics = metrics
 
-    def admits(self) -> bool:
-        """Whether the breaker lets a request through now."""
-        return self._upstream.breaker.admits(time.monotonic())
+    def admits(self, visit: Visit) -> bool:
+        """Whether the breaker lets this request through now."""
+        breaker = self._upstream.breaker
+        visit.probes = breaker.is_open
+        return breaker.admits(time.monotonic())
 
-    def withdraw(self) -> None:
+    def withdraw(self, visit: Visit) -> None:
         """Tell the breaker that an admitted request was not sent."""
-        self._upstream.breaker.withdrawn()
+        if visit.probes:
+            self._upstream.breaker.withdrawn()
 
     async def send(
         self, visit: Visit, approval: Approval, receipt: Receipt, request: UpstreamRequest
@@ -70,27 +73,21 @@ class Forward:
             visit.first_byte = time.monotonic()
             return self._relay(visit, reply, approval, key)
         except UpstreamFailure as failure:
-            self._note(failure)
+            self._note(visit, failure)
             return self._refuse(visit, plain_refusal(failure.code), Served(_end(failure)))
         except Exception as error:
-            self._withdraw_unless_answered(visit)
             self._evidence.fault(error)
             return self._refuse(visit, plain_refusal("proxy_fault"), Served("proxy_fault"))
         except BaseException:
-            self._withdraw_unless_answered(visit)
             self._finish(visit, Served("client_gone"))
             raise
 
-    def _note(self, failure: UpstreamFailure) -> None:
+    def _note(self, visit: Visit, failure: UpstreamFailure) -> None:
         """Tell the breaker. That all connections are in use is our limit, and says nothing of the gateway."""
         if failure.code == "overloaded":
-            self._upstream.breaker.withdrawn()
+            self.withdraw(visit)
         else:
             self._upstream.breaker.failed(time.monotonic())
-
-    def _withdraw_unless_answered(self, visit: Visit) -> None:
-        if not visit.first_byte:
-            self._upstream.breaker.withdrawn()
 
     def _relay(self, visit: Visit, reply: UpstreamReply, approval: Approval, key: bytes) -> Reply | Relay:
         """Hold the head against what was approved, then let the body through."""

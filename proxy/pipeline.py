@@ -142,7 +142,7 @@ class Pipeline:
             receipt = await self._parts.evidence.intent(visit, request, model=leaving.call.models[0])  # (6)
             self._parts.metrics.append_seconds.observe(time.monotonic() - before)
         except BaseException:
-            self._parts.forward.withdraw()
+            self._parts.forward.withdraw(visit)
             raise
         self._wait_no_more(visit)
         return await self._parts.forward.send(visit, approval, receipt, request)  # (7) to (9)
@@ -222,7 +222,7 @@ class Pipeline:
             visit.limited = visit.lease.begin_stream()
             if visit.limited is not None:
                 return self._limited(visit.limited)
-        return None if self._parts.forward.admits() else plain_refusal("upstream_unreachable")
+        return None if self._parts.forward.admits(visit) else plain_refusal("upstream_unreachable")
 
     # -- refusals --------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ class Visit:
     """The notebook of one request; each step of the pipeline writes down what it found out.
 
     `revision` is the only one that this request is judged by. `started`, `sent_at` and `first_byte`
-    are monotonic, in seconds, 0.0 for what has not happened. `waiting` lasts until it is sent or answered.
+    are monotonic, in seconds, 0.0 for what has not happened. `waiting` lasts until it is sent or answered;
+    `probes` tells that it goes to see whether a gateway that was left alone is back.
     """
 
     rid: str
@@ -33,3 +34,4 @@ class Visit:
     sent_at: float = 0.0
     first_byte: float = 0.0
     waiting: bool = False
+    probes: bool = False

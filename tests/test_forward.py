@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,37 @@ async def test_many_that_fail_at_once_keep_nobody_else_from_the_gateway(
         answers = await asyncio.gather(*(stand.ask() for _ in range(15)))
         assert {(answer.status, answer.code) for answer in answers} == {(502, "upstream_broke_off")}
         assert (await stand.ask()).status == 200
+
+
+async def test_requests_that_their_clients_give_up_let_nobody_through_an_open_breaker(stand: Stand) -> None:
+    breaker, long_ago = stand.assembly.breaker, time.monotonic() - 1000
+    stand.simulator.faults.add(Fault("stall", after=-1, times=4))
+    asked = [asyncio.ensure_future(stand.ask()) for _ in range(3)]
+    await until(lambda: len(stand.seen) == 3)
+    while not breaker.is_open:
+        long_ago += 1
+        breaker.failed(long_ago)
+    asked.append(asyncio.ensure_future(stand.ask()))
+    await until(lambda: len(stand.seen) == 4)
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+    assert (await stand.ask()).code == "upstream_unreachable"
+    assert len(stand.seen) == 4
+
+
+async def test_a_probe_that_was_not_sent_lets_another_one_through(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker, long_ago = stand.assembly.breaker, time.monotonic() - 1000
+    while not breaker.is_open:
+        long_ago += 1
+        breaker.failed(long_ago)
+    with monkeypatch.context() as patched:
+        patched.setattr(stand.assembly.gateway._settings, "max_connections", 0)
+        assert (await stand.ask()).code == "overloaded"
+    assert (await stand.ask()).status == 200
+    assert not breaker.is_open
 
 
 async def test_many_at_once_each_have_their_own_outcome(stand: Stand) -> None:
