@@ -27,6 +27,7 @@ class Front(Protocol):
 
     entering: int
     draining: bool
+    answer_deadline: float
     unattributed: Unattributed
 
     def full(self) -> bool:
@@ -166,8 +167,18 @@ class Connection(RequestHandler):
         transport.write(data)
 
     async def drain(self) -> None:
-        """Wait while the client does not take what was written."""
-        await self._drain_helper()
+        """Wait while the client does not take what was written.
+
+        One that takes nothing for too long is cut, for its answer holds a connection to the gateway:
+        ConnectionError then, as for one that has left.
+        """
+        try:
+            async with asyncio.timeout(self._front.answer_deadline):
+                await self._drain_helper()
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()
+            raise ConnectionResetError("the client takes nothing of its answer") from None
 
     @property
     def written(self) -> bool:
@@ -216,6 +227,9 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer a head that cannot be parsed, or a fault of ours, without quoting anything."""
         del message
+        if isinstance(exc, ConnectionError):
+            # The client has left, or was cut because the gateway broke off: no fault of ours.
+            raise exc
         nobody = self._front.unattributed
         reply = nobody.unparsable() if status == 400 else nobody.fault(exc)
         if request.writer.output_size > 0:

@@ -41,6 +41,7 @@ class ListenSettings(Protocol):
     body_budget_bytes: int
     header_deadline: float
     body_deadline: float
+    answer_deadline: float
     max_connections: int
     max_waiting: int
     hosts: tuple[str, ...]
@@ -73,6 +74,7 @@ class Front(web.Server):
         self._crowd = Crowd(settings.max_waiting)
         self._turns = Turns(self._loop)
         self.rest = asyncio.Event()
+        self.answer_deadline = settings.answer_deadline
         self._settings = settings
         self._hosts = frozenset(settings.hosts)
         self._peers = Peers(settings.trusted_proxies)
@@ -192,7 +194,8 @@ class Front(web.Server):
         if isinstance(answer, Reply):
             return self._whole(replace(answer, body=b"") if raw.method == "HEAD" else answer)
         try:
-            keep_alive = await self._relay(Asking(request), answer)
+            connection = cast("Connection", request.protocol)
+            keep_alive = await self._relay(Asking(request, connection.drain), answer)
         except UpstreamFailure:
             _cut(request)
         return cast("web.StreamResponse", Written(keep_alive=keep_alive))

@@ -45,6 +45,9 @@ class ListenSettings(Section):
     )
     header_deadline: Duration = Field(15.0, description="Time in which a request head must have come.")
     body_deadline: Duration = Field(60.0, description="Time in which a request body must have come.")
+    answer_deadline: Duration = Field(
+        120.0, description="Time in which a client has to take something of its answer; then it is cut."
+    )
     max_connections: Count = Field(4096, description="Open client connections; above it, new ones get 503.")
 
     max_waiting: Count = Field(
@@ -189,10 +192,14 @@ class Limit(Section):
     """What one key, project or organisation may use; null is no limit."""
 
     requests_per_minute: Count | None = Field(None, description="Requests in a minute.")
-    tokens_per_minute: Count | None = Field(None, description="Input and output tokens in a minute.")
+    tokens_per_minute: Count | None = Field(
+        None,
+        description="Input and output tokens in a minute, from the usage that answers report at their end:"
+        " one that its client leaves before that reports none.",
+    )
     concurrent_streams: Count | None = Field(None, description="Streamed answers at the same time.")
     monthly_spend_usd: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Spend in a calendar month (UTC), from the cost that answers report."
+        None, description="Spend in a calendar month (UTC), from the cost that answers report at their end."
     )
     soft_alert: Annotated[float, Field(gt=0, le=1)] = Field(
         0.8, description="Share of the monthly spend at which a warning is logged and counted."

@@ -7,6 +7,7 @@ count of, aiohttp's server asks of any answer by three names; `Written` has them
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -36,16 +37,17 @@ class Client(Protocol):
         """Hand bytes to the connection; ConnectionError when the client has left."""
 
     async def drain(self) -> None:
-        """Wait while the client does not take what was written."""
+        """Wait while the client does not take what was written; ConnectionError when it has left."""
 
 
 class Asking:
     """The client of a request that aiohttp has parsed."""
 
-    __slots__ = ("_request", "keeps_alive", "method")
+    __slots__ = ("_drain", "_request", "keeps_alive", "method")
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, drain: Callable[[], Awaitable[None]]) -> None:
         self._request = request
+        self._drain = drain
         self.method = request.method
         self.keeps_alive = request.keep_alive
 
@@ -65,7 +67,7 @@ class Asking:
 
     async def drain(self) -> None:
         """Wait while the client does not take what was written."""
-        await self._request.writer.drain()
+        await self._drain()
 
 
 class Written:

@@ -22,15 +22,16 @@ from tests.bypass.http1 import Message
 from tests.journal.kit import until
 from tests.test_server import SMALL, Door, Line, opened, refused
 
+BODY = json.dumps(chat()).encode()
 
-def whole(door: Door) -> bytes:
+
+def whole(door: Door, body: bytes = BODY) -> bytes:
     """A request that can be cut in one way only."""
-    return door.request()
+    return door.request(body)
 
 
-def parsed(door: Door) -> bytes:
+def parsed(door: Door, body: bytes = BODY) -> bytes:
     """A request that takes aiohttp's parser: its body comes in chunks."""
-    body = json.dumps(chat()).encode()
     return door.head(Transfer_Encoding="chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
@@ -135,6 +136,34 @@ async def test_a_client_that_leaves_takes_its_request_with_it(tmp_path: Path) ->
         await until(lambda: door.front.busy == 0)
         assert [record["end"] for record in await door.stand.records("outcome")] == ["client_gone"]
         assert door.front.entering == door.front.budget.held == 0
+
+
+@pytest.mark.parametrize("way", [whole, parsed])
+async def test_a_client_that_takes_nothing_of_its_answer_is_cut_and_frees_its_place_at_the_gateway(
+    tmp_path: Path, way: Callable[[Door, bytes], bytes]
+) -> None:
+    much = json.dumps(chat(text="[[words:100000]]", stream=True)).encode()
+    async with opened(tmp_path, answer_deadline="300ms") as door, door.line() as line:
+        await line.send(way(door, much))
+        await until(lambda: len(door.stand.seen) == 1)
+        await until(lambda: door.front.busy == 0)
+        assert door.stand.seen[0].events_sent < 100_000
+        assert [record["end"] for record in await door.stand.records("outcome")] == ["client_gone"]
+        assert door.stand.assembly.gateway.open_connections == 0
+        assert not (await line.rest()).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("way", [whole, parsed])
+async def test_a_gateway_that_breaks_off_is_no_fault_of_ours(
+    tmp_path: Path, way: Callable[[Door, bytes], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with opened(tmp_path) as door, door.line() as line:
+        door.stand.simulator.faults.add(Fault("reset", after=60))
+        await line.send(way(door, json.dumps(chat(stream=True)).encode()))
+        assert not (await line.rest()).endswith(b"0\r\n\r\n")
+        await until(lambda: door.front.busy == 0)
+        assert [record["end"] for record in await door.stand.records("outcome")] == ["upstream_reset"]
+    assert "proxy_fault" not in capsys.readouterr().out
 
 
 async def test_a_fault_of_ours_is_said_in_our_words_and_ends_the_connection(

@@ -45,7 +45,7 @@ async def serving(script: Sequence[Step], fields: Fields, *, closing: bool = Fal
             reply = await send(gateway)
             relay = Relay(reply, fields, tap=body_tap(), scrubber=Scrubber(b"op-key"), on_end=lambda _: None)
             try:
-                kept = await Writing(Asking(request), relay).run(closing=closing)
+                kept = await Writing(Asking(request, request.writer.drain), relay).run(closing=closing)
             except UpstreamFailure:
                 assert request.transport is not None
                 request.transport.close()
