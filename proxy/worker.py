@@ -15,6 +15,7 @@ from typing import Any
 from proxy import ids
 from proxy.accepting import Acceptor
 from proxy.core.errors import JournalUnavailable
+from proxy.core.record_form import clip
 from proxy.handover import Report
 from proxy.logs import describe, logger
 from proxy.memory import settle
@@ -25,6 +26,8 @@ _TICK = 0.05
 _SPEND_EVERY = 5.0
 _DISK_EVERY = 5.0
 _LAST_WORDS = 0.1
+# A report goes to the parent process in one message of limited length.
+_MOST_MISTAKES, _LONGEST_MISTAKE = 40, 500
 _FIRST_FETCH = 10.0
 _AFTER_FAILURE = 1.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
@@ -250,8 +253,11 @@ class Worker:
 
     def warnings(self) -> list[str]:
         """What is wrong although requests are served: files that could not be taken over, a low disk."""
-        mistakes = [str(mistake) for mistake in self._parts.revisions.mistakes]
-        return [*mistakes, *self._parts.disk.warnings()]
+        mistakes = self._parts.revisions.mistakes
+        told = [clip(str(mistake), _LONGEST_MISTAKE) for mistake in mistakes[:_MOST_MISTAKES]]
+        if more := len(mistakes) - len(told):
+            told.append(f"and {more} more mistakes: correct these first")
+        return [*told, *self._parts.disk.warnings()]
 
     def report(self) -> Report:
         """What `/readyz` answers."""

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy.handover import MOST_BYTES
 from proxy.simulator import Options, Simulator
 from proxy.wiring import Assembly, assemble
 from proxy.worker import Worker
@@ -100,6 +101,22 @@ async def test_an_open_breaker_is_a_trouble(tmp_path: Path, simulator: Simulator
         assert parts.breaker.admits(monotonic())
         parts.breaker.failed(monotonic())
     assert worker.troubles() == ["the gateway does not answer"]
+    await ended(worker)
+
+
+async def test_of_many_mistakes_the_first_are_told_and_the_others_counted(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    """Workers tell their parent in one message, and one that is too long would not arrive."""
+    worker = Worker(assembled(tmp_path, simulator.base_url), refreshes=True, stops=())
+    await worker.start()
+    wrong = "".join(f"wrong_{number}_{'x' * 600}: 1\n" for number in range(1000))
+    (tmp_path / "policies" / "open.yaml").write_text(POLICY + wrong)
+    worker.look()
+    first, *others, last = worker.warnings()
+    assert "wrong_0_x" in first
+    assert last == f"and {1000 - 1 - len(others)} more mistakes: correct these first"
+    assert len(orjson.dumps(worker.report())) < MOST_BYTES / 4
     await ended(worker)
 
 
