@@ -48,6 +48,28 @@ def _absent_or(holds: Holds) -> Holds:
     return lambda value: value is None or holds(value)
 
 
+def _untyped(names: Json) -> Holds:
+    """An object without a `type`, unless it has all of the members that stand for one."""
+    needed = _names(names)
+
+    def holds(value: Json) -> bool:
+        if not isinstance(value, dict) or value.get("type") is not None:
+            return False
+        return not needed or any(value.get(name) is None for name in needed)
+
+    return holds
+
+
+def _lacks(names: Json) -> Holds:
+    """An object that has none of some members."""
+    known = _names(names)
+    return lambda value: isinstance(value, dict) and all(value.get(name) is None for name in known)
+
+
+def _names(value: Json) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
 OPS: Mapping[str, Callable[[Json], Holds]] = {
     "present": _present,
     "present_non_null": _present,
@@ -62,6 +84,8 @@ OPS: Mapping[str, Callable[[Json], Holds]] = {
     "absent_or_eq": lambda asked: lambda value: value is None or _same(value, asked),
     "absent_or_in": lambda asked: _absent_or(_one_of(asked)),
     "absent_or_not_eq": lambda asked: lambda value: value is None or not _same(value, asked),
+    "untyped": _untyped,
+    "lacks": _lacks,
 }
 """What each op asks, given the row's `value`."""
 OF_ABSENCE = frozenset(name for name in OPS if name.startswith("absent"))

@@ -61,7 +61,8 @@ Gap: TypeAlias = "tuple[tuple[tuple[str, ...], ...], tuple[str, ...], Question]"
 
 @dataclass(slots=True)
 class Node:
-    """One step of the tree that an endpoint's rows share. `where` leads to the nodes in `choices`.
+    """One step of the tree that an endpoint's rows share. `where` leads to the nodes in `choices`, and
+    `unlike` to those of them that are for all other elements.
 
     `gaps` ask about members that may be missing: a chain of names below this node, each in every
     spelling that the API takes.
@@ -71,6 +72,7 @@ class Node:
     names: dict[str, Node] = field(default_factory=dict)
     every: Node | None = None
     where: dict[str, dict[str, list[Node]]] = field(default_factory=dict)
+    unlike: list[tuple[Where, Node]] = field(default_factory=list)
     choices: dict[Where, Node] = field(default_factory=dict)
     deep: list[tuple[Path, Question]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -81,7 +83,7 @@ class Node:
     def settle(self) -> None:
         """Tell what the walk asks of every node, from here on down."""
         self.known = frozenset(self.names)
-        self.only = not (self.questions or self.every or self.where or self.deep or self.gaps)
+        self.only = not (self.questions or self.every or self.choices or self.deep or self.gaps)
         for child in (*self.names.values(), *self.choices.values(), *filter(None, [self.every])):
             child.settle()
 
@@ -192,6 +194,9 @@ def _child(node: Node, step: Name | Every | Where) -> Node:
         return child
     if step not in node.choices:
         child = node.choices[step] = Node()
+        if step.unlike:
+            node.unlike.append((step, child))
+            return child
         for text in step.texts:
             node.where.setdefault(step.field, {}).setdefault(text, []).append(child)
     return node.choices[step]

@@ -87,9 +87,9 @@ def _walk(node: Node, value: Json, may: Applying) -> Hits:
             hits += _named(node, value, may)
         if node.gaps or node.deep:
             hits += _around(node, value, may)
-        if node.every is not None or node.where:
+        if node.every is not None or node.choices:
             hits += _each(node, value.items(), may)
-    elif isinstance(value, list) and (node.every is not None or node.where):
+    elif isinstance(value, list) and (node.every is not None or node.choices):
         hits += _each(node, enumerate(value), may)
     return hits
 
@@ -118,6 +118,9 @@ def _each(node: Node, children: Iterable[tuple[str | int, Json]], may: Applying)
             if isinstance(text, str):
                 for next_node in by_text.get(text, ()):
                     hits += _below(step, _walk(next_node, below, may))
+        for choice, next_node in node.unlike:
+            if choice.holds(below):
+                hits += _below(step, _walk(next_node, below, may))
     return hits
 
 

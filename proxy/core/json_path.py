@@ -1,6 +1,7 @@
 """the subset of RFC 9535 that the effect tables use, parsed once
 
-Names, `[*]`, `..name` and filters that compare texts: `[?@.type=='a' || @.type=='b']`, `[?@=='a']`.
+Names, `[*]`, `..name` and filters that compare texts: `[?@.type=='a' || @.type=='b']`, `[?@=='a']`,
+`[?@.type!='a']`.
 https://www.rfc-editor.org/rfc/rfc9535
 """
 
@@ -29,15 +30,19 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The elements whose member `field`, or that themselves where it is "", equal one of some texts."""
+    """The elements whose member `field`, or that themselves where it is "", equal one of some texts.
+
+    With `unlike` it is all the others, those without the member among them.
+    """
 
     field: str
     texts: frozenset[str]
+    unlike: bool = False
 
     def holds(self, value: Json) -> bool:
         if self.field:
             value = value.get(self.field) if isinstance(value, dict) else None
-        return isinstance(value, str) and value in self.texts
+        return (isinstance(value, str) and value in self.texts) is not self.unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ Step: TypeAlias = "Name | Every | Where | Deep"
 Path: TypeAlias = "tuple[Step, ...]"
 
 _TOKEN = re.compile(r"\.\.([\w-]+)|\.([\w-]+)|\[(\*)\]|\[\?(.+?)\]")
-_COMPARISON = re.compile(r"\s*@(?:\.(\w+))?\s*==\s*'([^']*)'\s*")
+_COMPARISON = re.compile(r"\s*@(?:\.(\w+))?\s*(==|!=)\s*'([^']*)'\s*")
 
 
 def parse_path(text: str) -> Path:
@@ -77,10 +82,12 @@ def _where(text: str, path: str) -> Where:
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
     found = [_COMPARISON.fullmatch(part) for part in text.split("||")]
-    fields = {one.group(1) or "" for one in found if one}
-    if None in found or len(fields) != 1:
+    asked = {(one.group(1) or "", one.group(2)) for one in found if one}
+    # More than one '!=' between bars would hold for everything.
+    if None in found or len(asked) != 1 or ("!=" in text and len(found) > 1):
         raise Mistake(f"'{path}' has a filter that the tables do not support")
-    return Where(fields.pop(), frozenset(one.group(2) for one in found if one))
+    field, operator = asked.pop()
+    return Where(field, frozenset(one.group(3) for one in found if one), operator == "!=")
 
 
 def select(path: Path, value: Json, at: Pointer = ()) -> Iterator[Pointer]:

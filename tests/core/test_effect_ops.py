@@ -29,11 +29,41 @@ VALUES: tuple[Json, ...] = (None, True, False, 1, 0, "", "a", "ab", "b", [], {})
         ("absent_or_eq", False, [None, False]),
         ("absent_or_in", ["a", 0], [None, 0, "a"]),
         ("absent_or_not_eq", "a", [None, True, False, 1, 0, "", "ab", "b", [], {}]),
+        ("untyped", None, [{}]),
+        ("lacks", ["a"], [{}]),
     ],
 )
 def test_an_op_holds_for_what_its_name_says(op: str, asked: Json, held: list[Json]) -> None:
     found = [value for value in VALUES if OPS[op](asked)(value)]
     assert list(map(repr, found)) == list(map(repr, held))
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        ({}, True),
+        ({"id": "x"}, True),
+        ({"type": None, "role": "user"}, True),
+        ({"role": "user", "content": None}, True),
+        ({"role": "user", "content": ""}, False),
+        ({"type": "message"}, False),
+        ([], False),
+    ],
+)
+def test_an_object_without_a_type_is_told_by_all_of_the_members_that_stand_for_it(
+    value: Json, held: bool
+) -> None:
+    assert OPS["untyped"](["role", "content"])(value) is held
+
+
+def test_without_a_type_nothing_else_tells_what_an_object_is() -> None:
+    assert OPS["untyped"](None)({"role": "user", "content": "x"})
+
+
+def test_an_object_lacks_members_when_it_has_none_of_them() -> None:
+    lacks = OPS["lacks"](["url", "id"])
+    assert lacks({"name": "x", "id": None})
+    assert not lacks({"id": ""})
 
 
 def test_just_the_ops_of_absence_hold_where_nothing_stands() -> None:

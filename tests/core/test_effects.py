@@ -205,6 +205,8 @@ ASKED: list[tuple[str, Json]] = [
     ("absent_or_eq", True),
     ("absent_or_in", ["a", None]),
     ("absent_or_not_eq", "a"),
+    ("untyped", ["a"]),
+    ("lacks", ["a", "store"]),
 ]
 PATHS = [
     "$.store",
@@ -212,6 +214,7 @@ PATHS = [
     "$.tools[*].type",
     "$.tools[?@.type=='a'].store",
     "$.tools[?@.type=='a' || @.type=='b']",
+    "$.tools[?@.type!='a'].store",
     "$.tools[*].a.store",
     "$..store",
 ]
@@ -251,6 +254,11 @@ def holds(op: str, asked: Any, value: Any) -> bool:
             return not same(asked) or value is None
         case "matches_prefix":
             return isinstance(value, str) and value.startswith(asked)
+        case "untyped":
+            bare = isinstance(value, dict) and value.get("type") is None
+            return bare and any(value.get(name) is None for name in asked)
+        case "lacks":
+            return isinstance(value, dict) and all(value.get(name) is None for name in asked)
         case _:
             return isinstance(value, str) and value.startswith("b")
 

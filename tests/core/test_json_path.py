@@ -26,6 +26,8 @@ BODY: Json = {
         ("$.tools[?(@.type=='mcp')]", [("tools", 0)]),
         ("$.tools[?@.type=='mcp' || @.type=='shell']", [("tools", 0), ("tools", 1)]),
         ("$.modalities[?@=='audio']", [("modalities", 1)]),
+        ("$.tools[?@.type!='mcp']", [("tools", 1), ("tools", 2), ("tools", 3)]),
+        ("$.modalities[?@!='audio']", [("modalities", 0)]),
         ("$..mark", [("tools", 1, "deep", "mark"), ("mark",), ("mark", "mark")]),
         ("$.mark[*]", [("mark", "mark")]),
     ],
@@ -44,6 +46,9 @@ def test_a_path_selects_what_the_rfc_says(path: str, pointers: list[Pointer]) ->
         "$.a[?@.b>1]",
         "$.a[?@.b=='x' && @.c=='y']",
         "$.a[?@.b=='x' || @.c=='y']",
+        "$.a[?@.b=='x' || @.b!='y']",
+        "$.a[?@.b!='x' || @.b!='y']",
+        "$.a[?@.b!='x' && @.b!='y']",
         "$.",
     ],
 )
