@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from proxy.core.values import Json
 
+_BRINGING_TOOLS = ("additional_tools", "tool_search_output")
 Holds: TypeAlias = Callable[[Json], bool]
 """Whether a value that stands at a row's path makes the row apply. Absent values come as None."""
 
@@ -66,6 +67,36 @@ def _lacks(names: Json) -> Holds:
     return lambda value: isinstance(value, dict) and all(value.get(name) is None for name in known)
 
 
+def _chosen_unoffered(types: Json) -> Holds:
+    """A whole body that chooses a tool of one of some types, and offers none of that type."""
+    known = _one_of(types)
+
+    def holds(body: Json) -> bool:
+        choice = _type(_member(body, "tool_choice"))
+        return known(choice) and choice not in map(_type, _offered(body))
+
+    return holds
+
+
+def _offered(body: Json) -> Iterator[Json]:
+    """The tools that a body offers, and those that its input items bring along."""
+    bringing = (item for item in _items(_member(body, "input")) if _type(item) in _BRINGING_TOOLS)
+    for offer in (body, *bringing):
+        yield from _items(_member(offer, "tools"))
+
+
+def _member(value: Json, name: str) -> Json:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _type(value: Json) -> Json:
+    return _member(value, "type")
+
+
+def _items(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
 def _names(value: Json) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
@@ -86,6 +117,7 @@ OPS: Mapping[str, Callable[[Json], Holds]] = {
     "absent_or_not_eq": lambda asked: lambda value: value is None or not _same(value, asked),
     "untyped": _untyped,
     "lacks": _lacks,
+    "chosen_unoffered": _chosen_unoffered,
 }
 """What each op asks, given the row's `value`."""
 OF_ABSENCE = frozenset(name for name in OPS if name.startswith("absent"))

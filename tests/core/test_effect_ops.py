@@ -31,6 +31,7 @@ VALUES: tuple[Json, ...] = (None, True, False, 1, 0, "", "a", "ab", "b", [], {})
         ("absent_or_not_eq", "a", [None, True, False, 1, 0, "", "ab", "b", [], {}]),
         ("untyped", None, [{}]),
         ("lacks", ["a"], [{}]),
+        ("chosen_unoffered", ["a"], []),
     ],
 )
 def test_an_op_holds_for_what_its_name_says(op: str, asked: Json, held: list[Json]) -> None:
@@ -64,6 +65,20 @@ def test_an_object_lacks_members_when_it_has_none_of_them() -> None:
     lacks = OPS["lacks"](["url", "id"])
     assert lacks({"name": "x", "id": None})
     assert not lacks({"id": ""})
+
+
+def test_a_choice_of_a_tool_stands_alone_where_neither_body_nor_items_offer_it() -> None:
+    alone = OPS["chosen_unoffered"](["shell"])
+    choice: Json = {"type": "shell"}
+    assert alone({"tool_choice": choice})
+    assert alone({"tool_choice": choice, "tools": [{"type": "function"}], "input": "x"})
+    assert not alone({"tool_choice": choice, "tools": [{"type": "shell"}]})
+    brought: Json = {"type": "additional_tools", "tools": [{"type": "shell"}]}
+    listed: Json = {"type": "mcp_list_tools", "tools": [{"type": "shell"}]}
+    assert not alone({"tool_choice": choice, "input": ["x", brought]})
+    assert alone({"tool_choice": choice, "input": [listed]})
+    assert not alone({"tool_choice": "auto"})
+    assert not alone({"tool_choice": {"type": "function"}})
 
 
 def test_just_the_ops_of_absence_hold_where_nothing_stands() -> None:

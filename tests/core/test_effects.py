@@ -79,6 +79,8 @@ def test_an_inline_image_leaves_for_nobody_else() -> None:
 
 HOSTED = {"type": "code_interpreter", "container": {"type": "auto"}}
 HIDING = {
+    "a message that brings tools": {"input": [{"type": "message", "role": "user", "tools": [HOSTED]}]},
+    "an item of no kind": {"input": [{"role": "user", "content": "x", "tools": [HOSTED]}]},
     "tools": {"tools": [HOSTED]},
     "an item that brings tools": {"input": [{"type": "additional_tools", "tools": [HOSTED]}]},
     "a tool search result": {"input": [{"type": "tool_search_output", "tools": [HOSTED]}]},
@@ -363,6 +365,10 @@ def samples(when: dict[str, Any]) -> list[tuple[Json, bool]]:
         return [(SAMPLES[op](value), False)]
     if op in ("eq", "contains"):
         return [(value, False)]
+    if op in ("untyped", "lacks"):
+        return [({"x": 1}, False)]
+    if op == "chosen_unoffered":
+        return [({"tool_choice": {"type": each}}, False) for each in value]
     if op in ("in", "any_of"):
         return [(each, False) for each in value]
     return [("x", False), ({"x": 1}, False)]

@@ -115,7 +115,9 @@ def whole(endpoint: str) -> Slot:
 
 
 def ends_of(row: dict[str, Any], endpoint: str) -> dict[str, set[tuple[str, str]]]:
-    return {path: set(reached(whole(endpoint), parse_path(path), None)) for path in row["when"]["at"]}
+    # What asks a whole body looks at its tool choice.
+    paths = {path: path if path != "$" else "$.tool_choice" for path in row["when"]["at"]}
+    return {path: set(reached(whole(endpoint), parse_path(at), None)) for path, at in paths.items()}
 
 
 def spread(row: dict[str, Any], endpoint: str) -> Iterator[str]:
