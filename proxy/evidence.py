@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from proxy.core.catalog import Catalogue, diff
 from proxy.core.confirm import Confirmation
 from proxy.core.record import Ended, Judged, Recorder, Seen, Sent, catalog_load, policy_load, reject
-from proxy.core.values import Receipt, UpstreamRequest, Usage
+from proxy.core.values import Receipt, RouteId, UpstreamRequest, Usage
 from proxy.journal import Clock, Journal
 from proxy.logs import describe, logger
 from proxy.revisions import Reload
@@ -69,11 +69,16 @@ class Evidence:
         """The keyed commitment to a body, "" to an empty one."""
         return self._recorder.pseudonyms.body(body) if body else ""
 
-    def intent(self, visit: Visit, request: UpstreamRequest, *, model: str) -> Awaitable[Receipt]:
-        """Make the intent durable; `JournalUnavailable` when that cannot be had."""
+    def intent(
+        self, visit: Visit, request: UpstreamRequest, *, model: str, also: tuple[RouteId, ...] = ()
+    ) -> Awaitable[Receipt]:
+        """Make the intent durable; `JournalUnavailable` when that cannot be had.
+
+        `also` are the approved routes that may serve besides the decision's own.
+        """
         same = request.body is visit.raw.body
         mac = visit.in_mac if same else self.commit_to(request.body)
-        sent = Sent(len(request.body), mac, model, self._host)
+        sent = Sent(len(request.body), mac, model, self._host, also)
         stamp = self._clock.stamp()
         draft = self._recorder.intent(_judged(visit), self._seen(visit), sent=sent, stamp=stamp)
         return self._journal.append(draft)

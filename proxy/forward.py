@@ -18,7 +18,17 @@ from proxy.core.explain import plain_refusal
 from proxy.core.scrub import Scrubber
 from proxy.core.tap import Tap, body_tap
 from proxy.core.usage import microusd
-from proxy.core.values import Headers, PolicyRef, Receipt, Refusal, Reply, RouteId, UpstreamRequest, Usage
+from proxy.core.values import (
+    Decision,
+    Headers,
+    PolicyRef,
+    Receipt,
+    Refusal,
+    Reply,
+    RouteId,
+    UpstreamRequest,
+    Usage,
+)
 from proxy.evidence import Evidence, Served
 from proxy.gateway import Gateway, UpstreamReply
 from proxy.metrics import NONE, Metrics, status_class
@@ -98,7 +108,7 @@ class Forward:
             return self._refuse(visit, plain_refusal(code), served)
         return Relay(
             reply,
-            self._headers(visit, reply, approval, key),
+            self._headers(visit, reply, approval.decision, key, route=_named(approval, served)),
             tap=_tap(visit),
             scrubber=Scrubber(key),
             on_end=partial(self._ended, visit, reply, served),  # (9)
@@ -118,7 +128,7 @@ class Forward:
         """What the head says; `end` is set when the body must not be relayed."""
         model = reply.header(b"x-opper-served-model")
         provider = reply.header(b"x-opper-served-provider")
-        found = confirm(approval.route, visit.revision.catalogue, model=model, provider=provider)
+        found = confirm(approval.routes, visit.revision.catalogue, model=model, provider=provider)
         served = Served("", reply.status, reply.status, model, provider, confirmation=found)
         proven = found.verdict is Verdict.CONFIRMED or reply.status >= 400
         if found.verdict is Verdict.MISMATCH:
@@ -130,7 +140,9 @@ class Forward:
             served.end, served.status = "not_confirmed", 403
         return served
 
-    def _headers(self, visit: Visit, reply: UpstreamReply, approval: Approval, key: bytes) -> Headers:
+    def _headers(
+        self, visit: Visit, reply: UpstreamReply, decision: Decision, key: bytes, *, route: RouteId
+    ) -> Headers:
         """The listed fields of the answer, and what the proxy has to say of it."""
         passed = visit.revision.tables.headers.downstream(reply.fields.pairs)
         kept = [pair for pair in passed if not key or key not in pair[1]]
@@ -138,7 +150,7 @@ class Forward:
             # A length that the gateway gave stays; without one the body is chunked anew.
             kept.append((b"Content-Length", length))
         kept.append((_DECISION_HEADER, visit.rid.encode("ascii")))
-        kept += _said(approval.decision.policies, approval.decision.rewrites, approval.route.id)
+        kept += _said(decision.policies, decision.rewrites, route)
         return tuple(kept)
 
     def _refuse(self, visit: Visit, words: Refusal, served: Served) -> Reply:
@@ -173,6 +185,14 @@ class Forward:
         """The one credential that goes upstream: the project's own, or the common one."""
         project = visit.caller.project if visit.caller else ""
         return self._upstream.keys.get(project) or self._upstream.keys.get("", b"")
+
+
+def _named(approval: Approval, served: Served) -> RouteId:
+    """The route that an answer names: of all that were approved the one that served, if that was told."""
+    found = served.confirmation
+    if found is not None and found.verdict is Verdict.CONFIRMED and found.served is not None:
+        return found.served
+    return approval.route.id
 
 
 def _tap(visit: Visit) -> Tap:

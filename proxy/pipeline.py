@@ -139,7 +139,8 @@ class Pipeline:
             approval = approve(visit.decision, after=after)
             request = _forwarded(leaving, visit)
             before = time.monotonic()
-            receipt = await self._parts.evidence.intent(visit, request, model=leaving.call.models[0])  # (6)
+            model, also = leaving.call.models[0], approval.also
+            receipt = await self._parts.evidence.intent(visit, request, model=model, also=also)  # (6)
             self._parts.metrics.append_seconds.observe(time.monotonic() - before)
         except BaseException:
             self._parts.forward.withdraw(visit)

@@ -327,7 +327,7 @@ FORWARDED = ["intent", "outcome"]
 
 
 def sends_without_waiting(run: Run, patch: pytest.MonkeyPatch) -> None:
-    async def at_once(self: Evidence, visit: Visit, request: Any, *, model: str) -> Receipt:
+    async def at_once(self: Evidence, visit: Visit, request: Any, *, model: str, **more: Any) -> Receipt:
         asyncio.get_running_loop().call_later(0.05, lambda: writing.append(write(visit, request, model)))
         return Receipt("nowhere/r0/w0/000001", 0, "0" * 64)
 

@@ -1,4 +1,4 @@
-"""what the gateway says served a call, held against the route that was approved
+"""what the gateway says served a call, held against the routes that were approved
 
 The evidence is `x-opper-served-model` and `x-opper-served-provider`; the `model` in an answer's
 body only echoes the request and proves nothing.
@@ -6,6 +6,7 @@ body only echoes the request and proves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,19 +42,28 @@ class _Names(NamedTuple):
 _last: list[_Names] = []
 
 
-def confirm(route: Route, catalogue: Catalogue, *, model: str, provider: str) -> Confirmation:
-    """Compare what the served-by headers say ("" when absent) with the approved route."""
+def confirm(routes: Sequence[Route], catalogue: Catalogue, *, model: str, provider: str) -> Confirmation:
+    """Compare what the served-by headers say ("" when absent) with the approved routes."""
     if not model and not provider:
         return Confirmation(Verdict.UNCONFIRMED)
     served = _resolve(catalogue, model, provider)
     if served is not None:
-        same = served.id == route.id
-        return Confirmation(Verdict.CONFIRMED if same else Verdict.MISMATCH, served.id)
-    if provider and provider != route.provider and provider in _names(catalogue).providers:
-        return Confirmation(Verdict.MISMATCH)
-    if model and model not in (route.model, _tail(route.id)) and model in _names(catalogue).models:
+        for route in routes:
+            if route.id == served.id:
+                return Confirmation(Verdict.CONFIRMED, served.id)
+        return Confirmation(Verdict.MISMATCH, served.id)
+    names = _names(catalogue)
+    # Held against each by itself: the provider of one and the model of another name neither.
+    if all(_excluded(route, names, model, provider) for route in routes):
         return Confirmation(Verdict.MISMATCH)
     return Confirmation(Verdict.UNCONFIRMED)
+
+
+def _excluded(route: Route, names: _Names, model: str, provider: str) -> bool:
+    """Whether the headers, though they name no row, say a known name that this route does not have."""
+    if provider and provider != route.provider and provider in names.providers:
+        return True
+    return bool(model) and model not in (route.model, _tail(route.id)) and model in names.models
 
 
 def _resolve(catalogue: Catalogue, model: str, provider: str) -> Route | None:

@@ -62,13 +62,14 @@ class _World:
 class _Choice:
     """What became of one model reference: the route to ask for, or the reason why there is none.
 
-    `keep` leaves the reference as it is written, for a pool that every policy lets pass unpinned.
+    `kept` are the members of a pool that every policy lets pass unpinned: the reference stays as it
+    is written, and each of them may serve.
     """
 
     held: tuple[Held, ...]
     route: Route | None = None
     reason: str = ""
-    keep: bool = False
+    kept: tuple[Route, ...] = ()
 
 
 def decide(
@@ -139,7 +140,7 @@ def _choose(candidates: Candidates, world: _World) -> _Choice:
     route, held = min(passing, key=lambda pair: _order(pair[0], world.policies))
     unpinned = candidates.reference is Reference.POOL and len(passing) == len(judged)
     if unpinned and all(policy.unsafe_forward_pools for policy in world.policies):
-        return _Choice(every, route, keep=True)
+        return _Choice(every, route, kept=tuple(member for member, _ in passing))
     return _Choice(held, route)
 
 
@@ -259,7 +260,16 @@ def _allowance(
         because=tuple(policy.because for policy in world.policies),
         require_confirmation=any(policy.require_confirmation for policy in world.policies),
         until=min(ends, default=None),
+        besides=_besides(choices),
     )
+
+
+def _besides(choices: Sequence[_Choice]) -> tuple[Route, ...]:
+    """Every route but the main one that may serve the call; each was chosen, so each complies."""
+    may = (route for choice in choices for route in choice.kept or (choice.route,) if route is not None)
+    main = choices[0].route
+    found = {route.id: route for route in may if main is not None and route.id != main.id}
+    return tuple(found.values())
 
 
 def _edits(
@@ -270,7 +280,7 @@ def _edits(
     places: list[tuple[Pointer, ...]] = [(call.model_at, *call.repeats)]
     places += [(place,) for place in call.fallbacks_at]
     for i, (reference, choice) in enumerate(zip(call.models, choices, strict=False)):
-        if choice.route is None or choice.keep or choice.route.id == reference:
+        if choice.route is None or choice.kept or choice.route.id == reference:
             continue
         # A model that stands in the path has no place in the body; the dialect writes the pin there.
         edits += [Edit(place, "set", choice.route.id) for place in places[i] if place]

@@ -34,9 +34,9 @@ from proxy.core.record_life import (
     reject,
     rejects,
 )
-from proxy.core.record_rows import Names, call_fields, caller_fields, decision_fields
+from proxy.core.record_rows import Names, call_fields, caller_fields, decision_fields, route_fields
 from proxy.core.record_schema import VERSION
-from proxy.core.values import Call, Caller, Decision, Digest, Usage
+from proxy.core.values import Call, Caller, Decision, Digest, RouteId, Usage
 
 __all__ = [
     "FIRST_PREV", "Draft", "Ended", "Grounds", "Judged", "Previous", "Pseudonyms", "Recorder", "Seen", "Sent",
@@ -107,12 +107,16 @@ class Seen(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What is about to leave: length and commitment of those very bytes ("" when none), model, authority."""
+    """What is about to leave: length and commitment of those very bytes ("" when none), model, authority.
+
+    `also` are the approved routes that may serve besides the decision's own.
+    """
 
     out_len: int
     out_mac: str
     model: str
     host: str
+    also: tuple[RouteId, ...] = ()
 
 
 class Ended(NamedTuple):
@@ -157,9 +161,11 @@ class Recorder:
             raise ValueError("only an allowed call of a known caller is an intent")
         draft = self._request("intent", judged, seen, stamp)
         draft["effect"] = "allow"
-        draft["out_len"], out_mac, draft["model_fwd"], draft["host"] = sent
+        draft["out_len"], out_mac, draft["model_fwd"], draft["host"], also = sent
         if out_mac:
             draft["out_mac"] = out_mac
+        if also:
+            draft |= route_fields(also)
         return draft
 
     def refusal(self, judged: Judged, seen: Seen, *, reason: str, stamp: Stamp) -> Draft:

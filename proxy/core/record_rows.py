@@ -13,10 +13,23 @@ import orjson
 
 from proxy.core.pseudonyms import Pseudonyms
 from proxy.core.record_form import CANONICAL, Draft, clip, moment
-from proxy.core.values import Call, Caller, Decision, Edit, Effect, Finding, Outcome, PolicyRef, Route, Signal
+from proxy.core.values import (
+    Call,
+    Caller,
+    Decision,
+    Edit,
+    Effect,
+    Finding,
+    Outcome,
+    PolicyRef,
+    Route,
+    RouteId,
+    Signal,
+)
 
 RULES_BYTES = 6500
 FEATURES_BYTES = 2500
+ROUTES_BYTES = 1200
 POLICIES_MOST = 16
 MODELS_MOST = 8
 CHANGES_MOST = 24
@@ -59,6 +72,15 @@ def policy_fields(policies: Sequence[PolicyRef]) -> Draft:
     rows = [{"id": str(ref.id), "digest": str(ref.digest)} for ref in policies[:POLICIES_MOST]]
     left = len(policies) - POLICIES_MOST
     return {"policy": rows, "policy_left": left} if left > 0 else {"policy": rows}
+
+
+def route_fields(also: Sequence[RouteId]) -> Draft:
+    """The routes that may serve besides the one asked for; nothing when there is none."""
+    if not also:
+        return {}
+    kept, left = _fitting(also, ROUTES_BYTES)
+    draft: Draft = {"routes_also": orjson.Fragment(b"[" + b",".join(kept) + b"]")}
+    return {**draft, "routes_left": left} if left else draft
 
 
 def feature_fields(effects: Sequence[Effect]) -> Draft:
@@ -158,7 +180,7 @@ def _sealed_part(part: str | int, names: Names) -> str | int:
     return part if isinstance(part, int) else str(names.pseudonyms.sealed(part)["mac"])
 
 
-def _fitting(rows: Iterable[Draft], budget: int) -> tuple[list[bytes], int]:
+def _fitting(rows: Iterable[Draft | str], budget: int) -> tuple[list[bytes], int]:
     """The first rows, encoded, that fit the budget of bytes, and how many did not."""
     kept: list[bytes] = []
     left = 0

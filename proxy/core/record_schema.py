@@ -182,6 +182,7 @@ ENDS = (
     "proxy_fault",
     "unknown_crash",
 )
+_INTENT_MAY: Fields = {"routes_also": _many(NAME), "routes_left": _number(1)}
 _OUTCOME: Fields = {"rid": UUID, "attempt": _number(1), "end": _one_of(*ENDS)}
 _OUTCOME_MAY: Fields = {
     "project": NAME,
@@ -205,7 +206,7 @@ _COUNTS = _keyed(TOKEN, _number(1))
 _LOAD_MAY: Fields = {"reason": TOKEN, "mistakes": _number(), "revision": DIGEST}
 
 KINDS: Mapping[str, tuple[Fields, Fields]] = {
-    "intent": ({**_REQUEST, **_INTENT}, _REQUEST_MAY),
+    "intent": ({**_REQUEST, **_INTENT}, {**_REQUEST_MAY, **_INTENT_MAY}),
     "refusal": ({**_REQUEST, "effect": _one_of("deny")}, _REQUEST_MAY),
     "reject": (
         {"reason": TOKEN, "count": _number(1), "first": TIME, "last": TIME},

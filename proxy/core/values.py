@@ -311,7 +311,8 @@ class Decision:
     """The verdict on a call with everything that it rests on. `route` is None on a denial.
 
     `edits` are ordered but not yet applied. `until` is the earliest instant at which a claim,
-    attestation or waiver that was relied on lapses.
+    attestation or waiver that was relied on lapses. `besides` are the further routes that may
+    serve, each of which complies as `route` does: of fallbacks, and of a pool that stays one.
     """
 
     allowed: bool
@@ -327,6 +328,7 @@ class Decision:
     because: tuple[str, ...] = ()
     require_confirmation: bool = False
     until: datetime | None = None
+    besides: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

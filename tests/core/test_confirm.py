@@ -28,7 +28,7 @@ def verdict(
 ) -> Verdict:
     route = known.route(approved)
     assert route is not None
-    return confirm(route, known, model=model, provider=provider).verdict
+    return confirm([route], known, model=model, provider=provider).verdict
 
 
 @pytest.mark.parametrize(
@@ -69,21 +69,45 @@ def test_what_the_headers_name_is_held_against_the_approved_row(
 def test_the_row_that_served_is_named_where_it_can_be_told() -> None:
     route = KNOWN.route("acme/atlas-1")
     assert route is not None
-    found = confirm(route, KNOWN, model="meadow-2", provider="other")
+    found = confirm([route], KNOWN, model="meadow-2", provider="other")
     assert found == Confirmation(Verdict.MISMATCH, KNOWN.routes[4].id)
-    assert confirm(route, KNOWN, model="", provider="other").served is None
+    assert confirm([route], KNOWN, model="", provider="other").served is None
 
 
 def test_a_name_in_another_case_is_not_a_row_of_ours() -> None:
     assert verdict("ATLAS-1", "acme") is Verdict.UNCONFIRMED
 
 
-@given(st.sampled_from(KNOWN.routes), st.sampled_from(KNOWN.routes))
-def test_every_row_that_serves_itself_is_confirmed_and_no_other_ever_is(approved, served) -> None:
+@given(st.lists(st.sampled_from(KNOWN.routes), min_size=1), st.sampled_from(KNOWN.routes))
+def test_every_approved_row_that_serves_is_confirmed_and_no_other_ever_is(approved, served) -> None:
     slug, _, model = served.id.partition("/")
     found = confirm(approved, KNOWN, model=model, provider=slug)
-    assert (found.verdict is Verdict.CONFIRMED) == (approved.id == served.id)
-    assert found.verdict is not Verdict.UNCONFIRMED
+    assert found == (Verdict.CONFIRMED if served in approved else Verdict.MISMATCH, served.id)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "expected"),
+    [
+        ("atlas-1", "acme", Verdict.CONFIRMED),
+        ("meadow-2", "other", Verdict.CONFIRMED),
+        ("atlas-1", "other", Verdict.MISMATCH),
+        ("", "slug", Verdict.UNCONFIRMED),
+        ("", "boreal-corp", Verdict.MISMATCH),
+        # Each fits one of the two by itself.
+        ("", "acme", Verdict.UNCONFIRMED),
+        ("", "other", Verdict.UNCONFIRMED),
+        ("atlas", "", Verdict.UNCONFIRMED),
+        ("meadow", "", Verdict.UNCONFIRMED),
+        # The provider of one and the model of the other are neither.
+        ("meadow-2", "acme", Verdict.MISMATCH),
+        ("atlas", "other", Verdict.MISMATCH),
+    ],
+)
+def test_of_several_approved_rows_one_has_to_fit_as_a_whole(
+    model: str, provider: str, expected: Verdict
+) -> None:
+    approved = [row for row in KNOWN.routes if row.id in ("acme/atlas-1", "other/meadow-2")]
+    assert confirm(approved, KNOWN, model=model, provider=provider).verdict is expected
 
 
 @given(st.text(max_size=8), st.text(max_size=8))

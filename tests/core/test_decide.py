@@ -216,6 +216,40 @@ def test_a_fallback_that_is_no_pin_is_pinned_where_it_stands_or_refused() -> Non
     assert judge(pin(GOOD), of=call(fallbacks=("b",)), catalogue=shelf).reason == "model_not_pinned"
 
 
+def test_a_decision_names_each_route_that_may_serve_besides_the_main_one() -> None:
+    spare, other = route("example/b"), route("other/b")
+    shelf = Shelf(GOOD, BAD, spare, other)
+    places: dict[str, Any] = {"fallbacks_at": tuple(("fallback_models", i) for i in range(3))}
+    named = call(fallbacks=("example/b", "example/a", "example/b"), **places)
+    assert judge(pin(GOOD)).besides == ()
+    assert judge(pin(GOOD), of=named, catalogue=shelf).besides == (spare,)
+    # A bare name is pinned, and only the pin may serve.
+    assert judge(pin(GOOD), of=call(fallbacks=("b",), **places), catalogue=shelf).besides == (spare,)
+    kept = policy(unsafe_forward_pools=True)
+    assert judge(pin(GOOD), kept, of=call(fallbacks=("b",), **places), catalogue=shelf).besides == (
+        spare, other,
+    )  # fmt: skip
+
+
+def test_of_a_pool_that_stays_a_pool_every_member_may_serve_and_of_a_pinned_one_the_pin_alone() -> None:
+    unsafe, second = policy(name="u", unsafe_forward_pools=True), route("other/a")
+    every, some = pool(second, GOOD), pool(second, GOOD, BAD)
+    found = judge(every, unsafe, of=call("a"))
+    assert (found.route, found.besides) == (GOOD, (second,))
+    assert judge(every, unsafe, policy(name="s"), of=call("a")).besides == ()
+    assert judge(some, unsafe, of=call("a")).besides == ()
+
+
+@pytest.mark.parametrize("failing", [BAD, DARK, route("old/a", dpa="none")])
+def test_a_fallback_that_does_not_comply_never_may_serve(failing: Any) -> None:
+    both = policy(require={"training": "forbidden", "dpa": "signed"})
+    shelf = Shelf(GOOD, route("example/b"), failing)
+    found = judge(pin(GOOD), both, of=call(fallbacks=("example/b", failing.id)), catalogue=shelf)
+    assert (found.allowed, found.besides) == (False, ())
+    resting = judge(pin(GOOD), of=call(fallbacks=("example/b",)), catalogue=shelf, quarantined={"example/b"})
+    assert (resting.reason, resting.besides) == ("route_quarantined", ())
+
+
 def test_without_a_catalogue_a_fallback_is_refused() -> None:
     assert judge(pin(GOOD), of=call(fallbacks=("example/a",))).reason == "model_not_pinned"
 

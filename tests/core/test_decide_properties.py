@@ -150,15 +150,35 @@ def what_is_allowed_meets_every_demand_of_every_policy(world: World, data: st.Da
 
 
 def gaps(one: Policy, world: World, decision: Decision) -> Any:
-    """Judge the chosen route and the gateway again, without the code under test around it."""
+    """Judge each route that may serve, and the gateway, again without the code under test around it."""
     assert decision.route is not None
-    demands = [(d.name, d, r, decision.route.posture) for d, r in one.requirements]
-    demands += [(f"gateway.{d.name}", d, r, world.gateway) for d, r in one.gateway]
-    for name, dimension, requirement, posture in demands:
+    main = decision.route
+    demands = [
+        (d.name, d, r, route.posture, route.id)
+        for route in (main, *decision.besides)
+        for d, r in one.requirements
+    ]
+    demands += [(f"gateway.{d.name}", d, r, world.gateway, main.id) for d, r in one.gateway]
+    for name, dimension, requirement, posture, route in demands:
         met = dimension.judge(requirement, posture[dimension.name], at=AT).outcome is Outcome.MET
-        waived = any(w.policy == one.id and w.covers(name, decision.route.id, AT) for w in one.waivers)
+        waived = any(w.policy == one.id and w.covers(name, route, AT) for w in one.waivers)
         if not (met or waived or isinstance(requirement, NoDemand)):
             yield name
+
+
+@promise
+def whatever_may_serve_would_be_allowed_if_it_were_asked_for_alone(world: World, data: st.DataObject) -> bool:
+    decision = world.decide()
+    if not decision.allowed or decision.route is None:
+        assert decision.besides == ()
+        return decision.allowed
+    kept = world.pooled and "model" not in {place[0] for place in (edit.pointer for edit in decision.edits)}
+    named = set(world.call.models[1:]) | ({route.id for route in world.routes} if kept else set())
+    assert {route.id for route in decision.besides} == named - {decision.route.id}
+    for route in decision.besides:
+        alone = replace(world.call, models=(route.id,))
+        assert replace(world, routes=(route,), pooled=False, call=alone).decide().allowed
+    return decision.allowed
 
 
 # -- variants of the code that break them ----------------------------------------------------------
@@ -223,6 +243,14 @@ def a_demand_is_forgotten(patch: pytest.MonkeyPatch) -> None:
         return found[:1]
 
     patch.setattr(decide_module, "on_route", forgetful)
+
+
+@mutant("whatever_may_serve_would_be_allowed_if_it_were_asked_for_alone")
+def a_fallback_is_not_judged(patch: pytest.MonkeyPatch) -> None:
+    def unjudged(called: Any, i: int, world: Any) -> Any:
+        return decide_module._Choice((), world.catalogue.candidates(called.models[i + 1]).routes[0])
+
+    patch.setattr(decide_module, "_fallback", unjudged)
 
 
 # -- the runs --------------------------------------------------------------------------------------

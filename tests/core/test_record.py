@@ -293,6 +293,14 @@ def test_no_string_that_the_sender_or_the_gateway_chose_is_in_any_record(chosen,
             assert CANARY.encode() not in record.seal(draft, LOG, 0, record.FIRST_PREV)
 
 
+def test_only_an_intent_that_more_than_one_route_may_serve_says_which():
+    sent = SENT._replace(also=(RouteId("example/spare-1"),))
+    held = sealed(recorder().intent(allowed(), SEEN, sent=sent, stamp=STAMP))
+    usual = sealed(intent_of(allowed()))
+    assert held == {**usual, "routes_also": ["example/spare-1"]}
+    assert "routes_also" not in KINDS["refusal"][1]
+
+
 def test_a_member_of_our_tables_is_named_when_it_is_changed_and_its_value_never():
     stored = Effect("store", (Signal.APP_STATE,), "store", "x", (Edit(("store",), "set", CANARY),))
     edits = (*stored.edits, Edit(("model",), "set", "openai/gpt-image-1"))
@@ -349,7 +357,9 @@ def test_no_flood_of_findings_and_features_makes_a_record_too_large(findings, fe
         GROUNDS, CALLER, call(*["gpt-image-1"] * 40, effects=effects),
         decision(findings=flood, policies=refs, route=route(dpa=Claim(long, Basis.ATTESTATION, long, "x"))),
     )  # fmt: skip
-    held = sealed(intent_of(judged))
+    also = tuple(RouteId(f"provider-{n}/" + "x" * 240) for n in range(40))
+    held = sealed(recorder().intent(judged, SEEN, sent=SENT._replace(also=also), stamp=STAMP))
+    assert len(held["routes_also"]) + held["routes_left"] == 40
     assert len(held["rules"]) + held.get("rules_left", 0) == findings
     assert len(held.get("features", [])) + held.get("features_left", 0) == features
     assert len(held["policy"]) + held["policy_left"] == 60

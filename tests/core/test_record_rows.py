@@ -15,12 +15,14 @@ from proxy.core.record_rows import (
     CHANGES_MOST,
     FEATURES_BYTES,
     POLICIES_MOST,
+    ROUTES_BYTES,
     RULES_BYTES,
     Names,
     caller_fields,
     decision_fields,
     feature_fields,
     policy_fields,
+    route_fields,
 )
 from proxy.core.values import (
     Basis,
@@ -149,6 +151,19 @@ def test_a_claim_of_any_form_is_written_as_text(value, written: str) -> None:
     chosen = route(dpa=Claim(value, Basis.CATALOGUE, "x", "x"))
     row = plain(decision_fields(decision(route=chosen), call(), NAMES))["route_row"]
     assert row["posture"]["dpa"]["value"] == written
+
+
+@pytest.mark.parametrize("count", [1, 30, 300])
+def test_routes_that_may_serve_besides_stay_within_their_bytes_and_none_goes_uncounted(count: int) -> None:
+    also = [RouteId(f"provider/model-of-some-length-{n}") for n in range(count)]
+    held = plain(route_fields(also))
+    assert held["routes_also"] == also[: len(held["routes_also"])]
+    assert len(held["routes_also"]) + held.get("routes_left", 0) == count
+    assert len(orjson.dumps(held["routes_also"])) <= ROUTES_BYTES + 1
+
+
+def test_a_request_that_one_route_alone_may_serve_says_nothing_of_others() -> None:
+    assert route_fields(()) == {}
 
 
 # -- features and changes --------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def sends_first() -> None:
     write, send = Evidence.intent, Gateway.send
     asked: dict[int, tuple[Any, ...]] = {}
 
-    async def later(self: Evidence, visit: Any, request: Any, *, model: str) -> Receipt:
+    async def later(self: Evidence, visit: Any, request: Any, *, model: str, **more: Any) -> Receipt:
         asked[id(request)] = (self, visit, request, model)
         return NOT_WRITTEN
 
