@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 from proxy.breaker import Breaker
 from proxy.core.approval import Approval
-from proxy.core.confirm import Verdict, confirm
+from proxy.core.confirm import Verdict, confirm, told
 from proxy.core.dialects import routing
 from proxy.core.dialects.replies import DECISION_HEADER
 from proxy.core.dialects.shape import shape_of
@@ -126,10 +126,9 @@ class Forward:
 
     def _confirm(self, visit: Visit, reply: UpstreamReply, approval: Approval) -> Served:
         """What the head says; `end` is set when the body must not be relayed."""
-        model = reply.header(b"x-opper-served-model")
-        provider = reply.header(b"x-opper-served-provider")
-        found = confirm(approval.routes, visit.revision.catalogue, model=model, provider=provider)
-        served = Served("", reply.status, reply.status, model, provider, confirmation=found)
+        heard = told(reply.fields)
+        found = confirm(approval.routes, visit.revision.catalogue, heard)
+        served = Served("", reply.status, reply.status, heard.model, heard.provider, confirmation=found)
         proven = found.verdict is Verdict.CONFIRMED or reply.status >= 400
         if found.verdict is Verdict.MISMATCH:
             self._upstream.quarantine(approval.route.id)

@@ -1,4 +1,4 @@
-"""Whoever was judged and asked for may serve, and nobody else may."""
+"""Whoever was judged and asked for may serve, nobody else may; what contradicts itself proves nothing."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def resting(stand: Stand) -> frozenset[str]:
 
 async def with_spare(stand: Stand, project: str = "alone", **more: Any) -> Answer:
     return await stand.ask(chat(fallback_models=[SPARE]), project=project, **more)
+
+
+def raw(*served: tuple[str, str]) -> Fault:
+    """An answer with these served-by fields, in this order."""
+    fields = "".join(f"X-Opper-Served-{name}: {value}\r\n" for name, value in served)
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{fields}Content-Length: 2\r\n\r\n"
+    return Fault("raw", data=head + "{}")
 
 
 # -- what was judged may serve ---------------------------------------------------------------------
@@ -133,3 +140,45 @@ async def test_an_intent_names_every_route_that_may_serve_besides_the_one_asked_
     assert {pooled["route_row"]["id"], *pooled["routes_also"]} == members
     await stand.ask()
     assert "routes_also" not in await stand.last("intent")
+
+
+# -- evidence that contradicts itself --------------------------------------------------------------
+
+OURS = (("Provider", "example-us"), ("Model", "atlas-1"))
+THEIRS = (("Provider", "example-open"), ("Model", "meadow-1"))
+
+
+@pytest.mark.parametrize(
+    "served",
+    [(*OURS, *THEIRS), (*THEIRS, *OURS), (*OURS, THEIRS[0]), (*OURS, THEIRS[1])],
+    ids=["ours first", "theirs first", "two providers", "two models"],
+)
+@pytest.mark.parametrize("project", ["open", "confirmed"])
+async def test_two_answers_to_who_served_are_a_mismatch_whichever_comes_first(
+    stand: Stand, project: str, served: tuple[tuple[str, str], ...]
+) -> None:
+    stand.simulator.faults.add(raw(*served))
+    answer = await stand.ask(project=project)
+    assert (answer.status, answer.code, answer.relayed) == (403, "served_mismatch", False)
+    outcome = await stand.last("outcome")
+    assert (outcome["served"], outcome["end"]) == ("mismatch", "served_mismatch")
+    told = [", ".join(value for name, value in served if name == which) for which in ("Model", "Provider")]
+    assert [outcome["model_srv"], outcome["prov_srv"]] == told
+
+
+async def test_the_same_answer_twice_is_one_answer(stand: Stand) -> None:
+    stand.simulator.faults.add(raw(*OURS, *OURS))
+    assert (await stand.ask(project="confirmed")).status == 200
+    assert (await stand.last("outcome"))["served"] == "confirmed"
+
+
+async def test_two_judged_routes_at_once_are_a_mismatch_too(stand: Stand) -> None:
+    stand.simulator.faults.add(raw(*OURS, ("Provider", "example-eu"), ("Model", "borealis-1")))
+    assert (await with_spare(stand)).code == "served_mismatch"
+
+
+async def test_other_fields_may_stand_twice(stand: Stand) -> None:
+    head = "HTTP/1.1 200 OK\r\nVary: a\r\nVary: b\r\nX-Opper-Served-Provider: example-us\r\n"
+    data = head + "X-Opper-Served-Model: atlas-1\r\nContent-Length: 2\r\n\r\n{}"
+    stand.simulator.faults.add(Fault("raw", data=data))
+    assert (await stand.ask(project="confirmed")).status == 200

@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.core.catalog import Catalogue
+from proxy.core.fields import Fields
 from proxy.core.values import Route, RouteId
+
+_MODEL: Final = b"x-opper-served-model"
+_PROVIDER: Final = b"x-opper-served-provider"
+
+
+class Told(NamedTuple):
+    """What the head of an answer says of who served, "" where it says nothing.
+
+    It is not `clear` when a field stands there more than once and says different things: then all of
+    them are given, with commas between, which is what several lines mean (RFC 9110 section 5.3).
+    """
+
+    model: str
+    provider: str
+    clear: bool = True
 
 
 class Verdict(StrEnum):
@@ -42,8 +58,29 @@ class _Names(NamedTuple):
 _last: list[_Names] = []
 
 
-def confirm(routes: Sequence[Route], catalogue: Catalogue, *, model: str, provider: str) -> Confirmation:
-    """Compare what the served-by headers say ("" when absent) with the approved routes."""
+def told(fields: Fields) -> Told:
+    """Read the served-by fields of an answer."""
+    first, repeated = fields.first, fields.repeated
+    if repeated and (_MODEL in repeated or _PROVIDER in repeated):
+        models, providers = _values(fields, _MODEL), _values(fields, _PROVIDER)
+        return Told(", ".join(models), ", ".join(providers), clear=len(models) < 2 and len(providers) < 2)
+    model, provider = first.get(_MODEL, b""), first.get(_PROVIDER, b"")
+    return Told(model.decode("latin-1").strip(), provider.decode("latin-1").strip())
+
+
+def _values(fields: Fields, name: bytes) -> list[str]:
+    """The different things that a field says, in their order."""
+    lines = fields.repeated.get(name) or (fields.first.get(name, b""),)
+    values = (line.decode("latin-1").strip() for line in lines)
+    return list(dict.fromkeys(value for value in values if value))
+
+
+def confirm(routes: Sequence[Route], catalogue: Catalogue, heard: Told) -> Confirmation:
+    """Compare what an answer tells of who served with the approved routes."""
+    model, provider, clear = heard
+    if not clear:
+        # Which of its words is true cannot be known, and at least one of them names somebody else.
+        return Confirmation(Verdict.MISMATCH)
     if not model and not provider:
         return Confirmation(Verdict.UNCONFIRMED)
     served = _resolve(catalogue, model, provider)

@@ -49,6 +49,7 @@ _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII)
 _SPAN = re.compile(r"(?!0{16})[0-9a-f]{16}", re.ASCII)
 _UPSTREAM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 _MOST_KEPT = 512
+_MOST_TOLD = 256
 _EVERY_TIME: Draft = dict.fromkeys(
     ("kind", "eid", "t", "mono", "boot", "catalog", "rid", "route", "in_len", "attempt", "method", "masked")
 )
@@ -188,12 +189,17 @@ class Recorder:
             draft["served"] = verdict
         given = usage.upstream_id
         if model:
-            draft["model_srv"] = model if model in known else self.pseudonyms.sealed(model)
+            draft["model_srv"] = model if model in known else self._told(model, known)
         if provider:
-            draft["prov_srv"] = provider if provider in known else self.pseudonyms.sealed(provider)
+            draft["prov_srv"] = provider if provider in known else self._told(provider, known)
         if given:
             draft["up_id"] = given if _UPSTREAM_ID.fullmatch(given) else self.pseudonyms.sealed(given)
         return draft
+
+    def _told(self, text: str, known: Container[str]) -> object:
+        """What the gateway said, in words when it is nothing but names of ours with commas between."""
+        ours = len(text) <= _MOST_TOLD and all(name in known for name in text.split(", "))
+        return text if ours else self.pseudonyms.sealed(text)
 
     def _request(self, kind: str, judged: Judged, seen: Seen, stamp: Stamp) -> Draft:
         grounds = judged.grounds

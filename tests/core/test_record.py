@@ -301,6 +301,21 @@ def test_only_an_intent_that_more_than_one_route_may_serve_says_which():
     assert "routes_also" not in KINDS["refusal"][1]
 
 
+def test_two_names_of_ours_that_the_gateway_gave_stand_in_words_and_anything_beside_them_seals_both():
+    def said(model: str) -> object:
+        ended = record.Ended(RID, "served_mismatch", served_model=model, verdict="mismatch")
+        return sealed(recorder().outcome(ended, known=KNOWN, stamp=STAMP))["model_srv"]
+
+    assert said("gpt-image-1, openai") == "gpt-image-1, openai"
+    for other in (
+        f"gpt-image-1, {CANARY}",
+        "gpt-image-1,openai",
+        "gpt-image-1, ",
+        ", ".join(["openai"] * 40),
+    ):
+        assert said(other) == SECRET.sealed(other)
+
+
 def test_a_member_of_our_tables_is_named_when_it_is_changed_and_its_value_never():
     stored = Effect("store", (Signal.APP_STATE,), "store", "x", (Edit(("store",), "set", CANARY),))
     edits = (*stored.edits, Edit(("model",), "set", "openai/gpt-image-1"))
