@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _JSON_TYPE = re.compile(rb'application/json(?:; ?charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
 _MOST_TEXTS, _MOST_TOKENS = 2048, 8192
+MOST_MODELS = 16
+"""Models that one request may name: each is judged by every policy, while others wait."""
+LONGEST_MODEL = 256
+"""Characters of a model's name; no id of the catalogue is longer."""
 _ORDERED_PLACES = ("tools", "tool", "definition", "tool_changes")
 _TOOL_PLACES = frozenset(_ORDERED_PLACES)
 _CONTAINERS = (dict, list)
@@ -78,20 +82,24 @@ def references(body: dict[str, Json]) -> tuple[tuple[str, ...], tuple[Pointer, .
     """Every model that a body in the OpenAI or Anthropic manner names, and where all but the first stand.
 
     The main one comes first; a missing or null one reads as "", which no policy lets pass. Models
-    within tools count: the tool would send the content to them.
+    within tools count: the tool would send the content to them. Raises `Unreadable`: wrong_type,
+    unknown_model for a name that is too long for one, too_many_members.
     """
     found = [_model(body.get("model"), "model")]
     places: list[Pointer] = []
     fallbacks = body.get("fallback_models")
     if fallbacks is not None and not isinstance(fallbacks, list):
         raise Unreadable("wrong_type", "fallback_models must be a list.", param="fallback_models")
-    for index, item in enumerate(fallbacks or ()):
+    for index, item in enumerate((fallbacks or ())[:MOST_MODELS]):
         found.append(_model(item, "fallback_models"))
         places.append(("fallback_models", index))
     for place, tool in _tools(body):
-        if tool.get("model") is not None:
+        if tool.get("model") is not None and len(found) <= MOST_MODELS:
             found.append(_model(tool["model"], "tools.model"))
             places.append((*place, "model"))
+    if len(found) > MOST_MODELS:
+        words = f"A request may name {MOST_MODELS} models, its fallbacks and those of its tools among them."
+        raise Unreadable("too_many_members", words, param=str(places[-1][0]))
     return tuple(found), tuple(places)
 
 
@@ -161,7 +169,14 @@ def _model(value: Json, where: str) -> str:
         return ""
     if not isinstance(value, str):
         raise Unreadable("wrong_type", f"{where} must be one model id as a string.", param=where)
+    if len(value) > LONGEST_MODEL:
+        raise _too_long(where, param=where)
     return value
+
+
+def _too_long(where: str, *, param: str) -> Unreadable:
+    words = f"{where} is longer than {LONGEST_MODEL} characters, and no model's id is."
+    return Unreadable("unknown_model", words, param=param)
 
 
 def is_streamed(body: Mapping[str, Json]) -> bool:
@@ -174,6 +189,8 @@ def is_streamed(body: Mapping[str, Json]) -> bool:
 
 def path_model(model: str) -> str:
     """A model id that may stand in a path as it is; raises `Unreadable` for any other."""
+    if len(model) > LONGEST_MODEL:
+        raise _too_long("The model in the path", param="model")
     segments = model.split("/")
     if not _PATH_MODEL.fullmatch(model) or "." in segments or ".." in segments:
         raise Unreadable("bad_request_target", "The model in the path is not written as a plain model id.")

@@ -111,6 +111,45 @@ def test_a_model_that_is_no_string_is_refused(body: dict[str, Any]) -> None:
     assert refused(reading.references, body).code == "wrong_type"
 
 
+LONG = "a" * (reading.LONGEST_MODEL + 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"model": LONG}, "model"),
+        ({"model": "a", "fallback_models": ["b", LONG]}, "fallback_models"),
+        ({"model": "a", "tools": [{"model": LONG}]}, "tools.model"),
+    ],
+)
+def test_a_name_that_is_longer_than_any_model_id_is_refused_wherever_it_stands(
+    body: dict[str, Any], where: str
+) -> None:
+    error = refused(reading.references, body)
+    assert (error.code, error.param) == ("unknown_model", where)
+    assert "256 characters" in error.detail
+    assert LONG not in error.detail
+
+
+def test_a_name_in_a_path_is_no_longer_than_one_in_a_body() -> None:
+    assert reading.path_model(LONG[1:]) == LONG[1:]
+    assert refused(reading.path_model, LONG).code == "unknown_model"
+
+
+def test_a_request_names_as_many_models_as_it_may_and_not_one_more() -> None:
+    fallbacks = ["b"] * (reading.MOST_MODELS - 2)
+    body: dict[str, Any] = {"model": "a", "fallback_models": fallbacks, "tools": [{"model": "c"}]}
+    assert len(reading.references(body)[0]) == reading.MOST_MODELS == 16
+    for name, more in (("fallback_models", [*fallbacks, "b"]), ("tools", [{"model": "c"}, {"model": "d"}])):
+        error = refused(reading.references, {**body, name: more})
+        assert error.code == "too_many_members"
+        assert "16 models" in error.detail
+
+
+def test_tools_without_a_model_do_not_count_as_models() -> None:
+    assert reading.references({"model": "a", "tools": [{"name": "t"}] * 500}) == (("a",), ())
+
+
 tool_places = st.sampled_from(
     [
         (("tools", 2), lambda tool: {"tools": [{}, 7, tool]}),
