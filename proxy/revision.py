@@ -18,11 +18,32 @@ from proxy.core.findings import complies, on_gateway
 from proxy.core.policy import Policy, applicable
 from proxy.core.record import Grounds
 from proxy.core.values import Call, Caller, Decision, Digest, Posture, Route, RouteId
+from proxy.core.weight import LIGHT, weigh
 from proxy.facts import Facts
 
 _VIEW_LASTS = timedelta(seconds=60)
-_MOST_VERDICTS = 4096
+_HEAVIEST = 262_144
 _ROUTES_AT_A_TIME = 16
+
+
+class Verdicts(dict[tuple[Caller, Call], Decision]):
+    """What was decided, by caller and call; begun anew when it weighs `_HEAVIEST`, about 80 MB."""
+
+    __slots__ = ("_weight",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._weight = 0
+
+    def keep(self, caller: Caller, call: Call, decision: Decision) -> None:
+        """Remember a verdict, unless its sender made it too large to be worth it."""
+        if (weight := weigh(call, decision)) > LIGHT:
+            return
+        self._weight += weight
+        if self._weight > _HEAVIEST:
+            self.clear()
+            self._weight = weight
+        self[caller, call] = decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,7 @@ class View:
     gateway: Posture
     stale: bool
     until: datetime
-    verdicts: dict[tuple[Caller, Call], Decision] = field(default_factory=dict)
+    verdicts: Verdicts = field(default_factory=Verdicts)
     lists: dict[Caller, tuple[Route, ...]] = field(default_factory=dict)
 
 
@@ -78,9 +99,7 @@ class Revision:
         if known is not None and (known.until is None or at < known.until):
             return known
         decision = self._judge(view, call, caller, at)
-        if len(view.verdicts) >= _MOST_VERDICTS:
-            view.verdicts.clear()
-        view.verdicts[caller, call] = decision
+        view.verdicts.keep(caller, call, decision)
         return decision
 
     async def visible(self, caller: Caller, at: datetime) -> tuple[Route, ...]:

@@ -10,8 +10,10 @@ import pytest
 from jiter import from_json
 
 from proxy.core.catalog import read_catalogue
+from proxy.core.dialects.reading import unknown_members
 from proxy.core.values import Call, Edit, Effect, PolicyId, Signal
-from proxy.revision import Revision
+from proxy.core.weight import weigh
+from proxy.revision import _HEAVIEST, Revision
 from tests.bypass.fixture import catalogue
 from tests.fuzz.forwarding import AT, CALLER
 from tests.fuzz.forwarding import revision as fixture_revision
@@ -67,9 +69,21 @@ def test_a_call_that_cannot_be_remembered_is_judged_each_time() -> None:
 
 def test_what_is_remembered_does_not_grow_without_end() -> None:
     now = revision()
-    for number in range(5000):
+    first = ask("nobody/first")
+    verdict = now.decide(first, CALLER, AT)
+    most = _HEAVIEST // weigh(first, verdict)
+    for number in range(most + 100):
         now.decide(ask(f"nobody/{number}"), CALLER, AT)
-    assert 0 < len(now.view(AT).verdicts) <= 4096
+    assert 0 < len(now.view(AT).verdicts) <= most
+    assert now.decide(first, CALLER, AT) == verdict
+
+
+def test_what_a_sender_made_large_is_judged_each_time_and_remembered_by_nobody() -> None:
+    now = revision()
+    large = ask(effects=unknown_members([("input", n, "x" * 99) for n in range(1000)]))
+    assert now.decide(large, CALLER, AT).reason == "unknown_member"
+    assert not now.view(AT).verdicts
+    assert now.decide(ask(), CALLER, AT) is now.decide(ask(), CALLER, AT)
 
 
 # -- and no longer than it holds -------------------------------------------------------------------

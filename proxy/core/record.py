@@ -37,6 +37,7 @@ from proxy.core.record_life import (
 from proxy.core.record_rows import Names, call_fields, caller_fields, decision_fields, route_fields
 from proxy.core.record_schema import VERSION
 from proxy.core.values import Call, Caller, Decision, Digest, RouteId, Usage
+from proxy.core.weight import LIGHT, weigh
 
 __all__ = [
     "FIRST_PREV", "Draft", "Ended", "Grounds", "Judged", "Previous", "Pseudonyms", "Recorder", "Seen", "Sent",
@@ -218,7 +219,8 @@ class Recorder:
         if kept is not None and kept[0] == judged:
             return kept[1]
         draft = self._judged(judged)
-        if judged.decision is not None:
+        # The decision cache does not hand a heavy one out again, so there is nothing to be gained.
+        if judged.decision is not None and weigh(judged.call, judged.decision) <= LIGHT:
             if judged.grounds is not self._grounds or len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
                 self._grounds = judged.grounds

@@ -497,6 +497,20 @@ def test_what_is_remembered_is_bounded(monkeypatch):
         assert len(keeper._kept) <= 8
 
 
+def test_what_a_sender_made_large_is_written_down_and_not_remembered():
+    edits = tuple(Edit(("input", number, CANARY * 10), "remove") for number in range(1000))
+    large = Effect("unknown_member", (Signal.UNKNOWN_MEMBER,), "$", "x", edits)
+    keeper = recorder()
+    draft = keeper.refusal(
+        record.Judged(GROUNDS, CALLER, call(effects=(large,)), decision(False)),
+        SEEN, reason="unknown_member", stamp=STAMP,
+    )  # fmt: skip
+    assert draft["reason"] == "unknown_member"
+    assert not keeper._kept
+    keeper.intent(allowed(), SEEN, sent=SENT, stamp=STAMP)
+    assert len(keeper._kept) == 1
+
+
 @pytest.mark.parametrize(
     "judged",
     [
