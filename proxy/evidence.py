@@ -77,7 +77,7 @@ class Evidence:
         `also` are the approved routes that may serve besides the decision's own.
         """
         same = request.body is visit.raw.body
-        mac = visit.in_mac if same else self.commit_to(request.body)
+        mac = visit.in_mac if same else visit.out_mac or self.commit_to(request.body)
         sent = Sent(len(request.body), mac, model, self._host, also)
         stamp = self._clock.stamp()
         draft = self._recorder.intent(_judged(visit), self._seen(visit), sent=sent, stamp=stamp)

@@ -42,6 +42,8 @@ from proxy.visit import Visit
 
 READ_INLINE = 131_072
 """Bytes of a body that are read on the loop, under a millisecond; a thread would add a good part of that."""
+EDITED_INLINE = 64
+"""Edits of a body that are made on the loop; thousands of small ones cost more than the reading."""
 _PROBE = "probe"
 _MOST_REWRITES = 4
 
@@ -122,13 +124,18 @@ class Pipeline:
 
     async def _judge(self, visit: Visit, match: Match, caller: Caller) -> Reply | Relay:
         large = len(visit.raw.body) > READ_INLINE
-        asked = (
-            await asyncio.to_thread(self._read, visit, match) if large else self._read(visit, match)
-        )  # (3)
-        decision = visit.decision = visit.revision.decide(asked.call, caller, visit.at)  # (4) (5)
+        asked, decision = (
+            await asyncio.to_thread(self._weigh, visit, match, caller)
+            if large
+            else self._weigh(visit, match, caller)
+        )  # (3) (4) (5)
         if not decision.allowed:
             return await self._refuse(visit, refusal(decision, asked.call, decision_id=visit.rid))
-        leaving, after = order(visit, asked, caller, decision)
+        leaving, after = (
+            await asyncio.to_thread(self._order, visit, asked, caller, decision)
+            if large or len(decision.edits) > EDITED_INLINE
+            else self._order(visit, asked, caller, decision)
+        )
         if after is not None and not after.allowed:
             # The rewrite did not clear every finding: what it left behind is what is refused.
             visit.decision = after
@@ -136,7 +143,7 @@ class Pipeline:
         if stopped := self._begin(visit, asked.call):
             return await self._refuse(visit, stopped)
         try:
-            approval = approve(visit.decision, after=after)
+            approval = approve(visit.decision or decision, after=after)
             request = _forwarded(leaving, visit)
             before = time.monotonic()
             model, also = leaving.call.models[0], approval.also
@@ -208,8 +215,23 @@ class Pipeline:
 
     # -- (3) to (6): read, decide, record --------------------------------------------------------
 
+    def _weigh(self, visit: Visit, match: Match, caller: Caller) -> tuple[Asked, Decision]:
+        """Read and decide; off the loop when the body is large, for then there may be much to decide on."""
+        asked = self._read(visit, match)
+        decision = visit.decision = visit.revision.decide(asked.call, caller, visit.at)
+        return asked, decision
+
+    def _order(
+        self, visit: Visit, asked: Asked, caller: Caller, decision: Decision
+    ) -> tuple[Asked, Decision | None]:
+        """What may leave, and the commitment to it where it is not what came."""
+        leaving, after = order(visit, asked, caller, decision)
+        if leaving.raw.body is not visit.raw.body:
+            visit.out_mac = self._parts.evidence.commit_to(leaving.raw.body)
+        return leaving, after
+
     def _read(self, visit: Visit, match: Match) -> Asked:
-        """The one reading of the body; off the loop when it is large."""
+        """The one reading of the body."""
         visit.in_mac = self._parts.evidence.commit_to(visit.raw.body)
         dialect = routing.dialect_of(match.endpoint)
         raw, match = dialect.translate(visit.raw, match)

@@ -17,6 +17,7 @@ class Visit:
     `revision` is the only one that this request is judged by. `started`, `sent_at` and `first_byte`
     are monotonic, in seconds, 0.0 for what has not happened. `waiting` lasts until it is sent or answered;
     `probes` tells that it goes to see whether a gateway that was left alone is back.
+    `in_mac` and `out_mac` commit to the body that came and to another one that leaves instead.
     """
 
     rid: str
@@ -31,6 +32,7 @@ class Visit:
     call: Call | None = None
     decision: Decision | None = None
     in_mac: str = ""
+    out_mac: str = ""
     sent_at: float = 0.0
     first_byte: float = 0.0
     waiting: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from proxy.core import rewrite
 from proxy.core.dialects import DIALECTS
 from proxy.core.values import Endpoint, RawRequest
+from proxy.evidence import Evidence
 from proxy.pipeline import READ_INLINE
 from proxy.relay import Relay
 from proxy.simulator import Fault
@@ -98,6 +101,33 @@ async def test_what_is_forwarded_unchanged_is_the_very_bytes_received(stand: Sta
     body = b'{ "messages":[{"content":"\\u00e9 \xc3\xa9","role":"user"}],\n "model":"%s" }' % ATLAS.encode()
     assert (await stand.ask(body)).status == 200
     assert stand.seen[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("size", "edits", "inline"), [(1, 64, True), (READ_INLINE, 64, False), (1, 0, False)]
+)
+async def test_a_large_body_and_many_edits_keep_nobody_else_waiting(
+    size: int, edits: int, inline: bool, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: dict[str, set[int]] = {}
+
+    def watched(name: str, work: Any) -> Any:
+        def run(*args: Any, **more: Any) -> Any:
+            where.setdefault(name, set()).add(threading.get_ident())
+            return work(*args, **more)
+
+        return run
+
+    monkeypatch.setattr("proxy.pipeline.EDITED_INLINE", edits)
+    monkeypatch.setattr("proxy.pipeline.rewrite.apply", watched("apply", rewrite.apply))
+    commit = watched("commit", Evidence.commit_to)
+    monkeypatch.setattr(Evidence, "commit_to", lambda self, body: commit(self, body))
+    answer = await stand.ask({**ANSWER, "input": "a" * size}, **MISSION)
+    assert answer.status == 200
+    here = threading.get_ident()
+    assert (where["apply"] == {here}) is inline
+    if size == READ_INLINE:
+        assert here not in where["apply"] | where["commit"]
 
 
 async def test_input_by_nobody_is_counted_and_goes_nowhere(stand: Stand) -> None:

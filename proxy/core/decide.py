@@ -275,7 +275,8 @@ def _besides(choices: Sequence[_Choice]) -> tuple[Route, ...]:
 def _edits(
     call: Call, choices: Sequence[_Choice], features: Sequence[Featured]
 ) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
-    edits: list[Edit] = []
+    # By place: a body may hold thousands of edits, and of two at one place the later counts anyway.
+    edits: dict[Pointer, Edit] = {}
     rewrites: list[str] = []
     places: list[tuple[Pointer, ...]] = [(call.model_at, *call.repeats)]
     places += [(place,) for place in call.fallbacks_at]
@@ -283,13 +284,13 @@ def _edits(
         if choice.route is None or choice.kept or choice.route.id == reference:
             continue
         # A model that stands in the path has no place in the body; the dialect writes the pin there.
-        edits += [Edit(place, "set", choice.route.id) for place in places[i] if place]
+        edits |= {place: Edit(place, "set", choice.route.id) for place in places[i] if place}
         rewrites.append(f"pin={choice.route.id}")
     for feature in features:
         if feature.treatment is Treatment.REWRITE:
-            edits += [edit for edit in feature.effect.edits if edit not in edits]
+            edits |= {edit.pointer: edit for edit in feature.effect.edits}
             rewrites.append(f"undo={feature.effect.row}")
-    return tuple(edits), _distinct(rewrites)
+    return tuple(edits.values()), _distinct(rewrites)
 
 
 def _refs(policies: Sequence[Policy]) -> tuple[PolicyRef, ...]:

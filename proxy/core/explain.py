@@ -6,11 +6,12 @@ policy and why, what is missing, what would change the verdict, and which routes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from proxy.core.json_path import written
 from proxy.core.reasons import reason
-from proxy.core.values import Call, Decision, Finding, Outcome, Refusal, Signal
+from proxy.core.values import Call, Decision, Effect, Finding, Outcome, Refusal, Signal
 
 _MOST_GAPS = 16
 _MOST_WORDS = 160
@@ -178,20 +179,25 @@ def _remedy(finding: Finding, call: Call | None) -> str:
 
 
 def _members(call: Call) -> str:
-    names = _unknown_members(call)
-    left = len(names) - _MOST_MEMBERS
-    return ", ".join(names[:_MOST_MEMBERS]) + (f" and {left} more" if left > 0 else "")
+    left = sum(len(effect.edits) for effect in _unknown(call)) - _MOST_MEMBERS
+    names = islice(_unknown_members(call), _MOST_MEMBERS)
+    return ", ".join(names) + (f" and {left} more" if left > 0 else "")
 
 
-def _unknown_members(call: Call) -> list[str]:
-    """The places of the members that no table knows, as their sender wrote them."""
-    effects = [effect for effect in call.effects if Signal.UNKNOWN_MEMBER in effect.signals]
-    return [_clip(written(edit.pointer).removeprefix("$.")) for effect in effects for edit in effect.edits]
+def _unknown(call: Call) -> Iterator[Effect]:
+    return (effect for effect in call.effects if Signal.UNKNOWN_MEMBER in effect.signals)
+
+
+def _unknown_members(call: Call) -> Iterator[str]:
+    """The places of the members that no table knows, as their sender wrote them; there may be thousands."""
+    for effect in _unknown(call):
+        for edit in effect.edits:
+            yield _clip(written(edit.pointer).removeprefix("$."))
 
 
 def _param(decision: Decision, call: Call) -> str | None:
     if decision.reason == "unknown_member":
-        return next(iter(_unknown_members(call)), None)
+        return next(_unknown_members(call), None)
     if decision.reason == "feature_refused":
         refused = {f.source for f in _failing(decision) if f.dimension.startswith("features.")}
         paths = (effect.path for effect in call.effects if effect.row in refused and effect.path)

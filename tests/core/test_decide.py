@@ -324,6 +324,30 @@ def test_confirmation_is_asked_for_when_any_policy_asks() -> None:
     assert judge(pin(GOOD), policy(), policy(name="q", require_confirmation=True)).require_confirmation
 
 
+def test_a_thousand_edits_are_not_held_against_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a request costs to decide must grow with its size, and not with the square of it."""
+    compared = 0
+
+    def counted(one: Edit, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return isinstance(other, Edit) and (one.pointer, one.op) == (other.pointer, other.op)
+
+    monkeypatch.setattr(Edit, "__eq__", counted)
+    many = [
+        replace(STORED, row=row, edits=tuple(Edit((row, n), "remove") for n in range(1000)))
+        for row in ("one", "two")
+    ]
+    found = judge(pin(GOOD), of=call(effects=many))
+    assert len(found.edits) == 2000
+    assert compared < 10_000
+
+
+def test_of_two_edits_at_one_place_the_later_counts() -> None:
+    later = replace(STORED, row="later", edits=(replace(UNDO, value="else"),))
+    assert judge(pin(GOOD), of=call(effects=[STORED, later])).edits == later.edits
+
+
 def test_every_reason_of_a_denial_is_in_the_vocabulary() -> None:
     import re
     from pathlib import Path

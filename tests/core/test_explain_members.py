@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from proxy.core import explain
 from proxy.core.decide import decide
 from proxy.core.dialects.reading import unknown_members
 from proxy.core.explain import refusal
+from proxy.core.json_path import written
 from proxy.core.values import Call, Decision, Pointer
 from tests.judging import AT, CALLER, call, pin, policy, route
 
@@ -40,6 +44,20 @@ def test_many_members_are_named_up_to_a_limit_and_long_ones_are_cut() -> None:
     assert len(words.message) < 4000
     assert words.param is not None
     assert len(words.param) <= 160
+
+
+def test_no_more_places_are_worded_than_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body may hold a hundred thousand such members, and others wait while its refusal is worded."""
+    decision, asked = refused(*(("messages", n, "m") for n in range(5000)))
+    worded: list[Pointer] = []
+
+    def counted(at: Pointer) -> str:
+        worded.append(at)
+        return written(at)
+
+    monkeypatch.setattr(explain, "written", counted)
+    assert "and 4995 more" in refusal(decision, asked, decision_id="d").message
+    assert 0 < len(worded) < 50
 
 
 def test_a_policy_that_drops_unknown_members_lets_the_rest_pass() -> None:
