@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from proxy.core.effect_ops import FACTS_ONLY, OF_ABSENCE, OPS, Holds
@@ -32,8 +32,9 @@ class Undo:
 class Row:
     """One row of the tables. `providers`, `not_providers` and `models` narrow it; empty and None mean any.
 
-    `number` is its place in the tables. `roots` are the first members of its own paths, none where
-    any may be: what is found elsewhere cannot be undone in its way.
+    `asks` is what a row about a model itself asks of its name, wherever that is written. `number` is its
+    place in the tables. `roots` are the first members of its own paths, none where any may be: what is
+    found elsewhere cannot be undone in its way.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Row:
     models: re.Pattern[str] | None
     roots: frozenset[str]
     undo: tuple[Undo, ...]
+    asks: Holds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Question:
     holds: Holds
 
 
+_THE_MODEL = ["$.model"]
 Gap: TypeAlias = "tuple[tuple[tuple[str, ...], ...], tuple[str, ...], Question]"
 """A chain of names in every spelling, the same names where each has one, and what is asked there."""
 
@@ -135,12 +138,18 @@ class Compiler:
         op = str(when.get("op"))
         if op not in OPS:
             raise Mistake(f"{row.id}: no body can be asked for '{op}'")
+        holds, places = OPS[op](when.get("value")), _texts(when.get("at"), f"{row.id}.at")
+        if places == _THE_MODEL:
+            if row.undo:
+                raise Mistake(f"{row.id}: a model cannot be undone")
+            # A model may stand in the path or among the fallbacks: it is asked by name, not by place.
+            row, holds, places = replace(row, asks=holds), _always, ["$"]
         self.rows[row.id] = row
-        question = Question(row, OPS[op](when.get("value")))
+        question = Question(row, holds)
         for endpoint in _texts(about.get("endpoints"), f"{row.id}.endpoints"):
             if endpoint not in self._trees:
                 raise Mistake(f"{row.id}: no endpoint is called {endpoint}")
-            for text in _texts(when.get("at"), f"{row.id}.at"):
+            for text in places:
                 for path in self._spread(text, endpoint):
                     _plant(self._trees[endpoint], path, question, absent=op in OF_ABSENCE)
 
@@ -153,6 +162,10 @@ class Compiler:
         for one in texts:
             path = parse_path(one)
             yield _spelled(path) if endpoint in self._both_spellings else path
+
+
+def _always(_: Json) -> bool:
+    return True
 
 
 def _spelled(path: Path) -> Path:

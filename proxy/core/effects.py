@@ -7,7 +7,7 @@ members that some row asks about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from proxy.core.effect_rows import Compiler, Node, Row, Undo
@@ -18,6 +18,8 @@ from proxy.core.values import Edit, Effect, Json, Pointer
 
 Applying: TypeAlias = frozenset[int]
 """The numbers of the rows that apply to a model."""
+Numbered: TypeAlias = tuple[int, Effect]
+"""An effect with the number of its row."""
 Hits: TypeAlias = "list[tuple[Row, Pointer]]"
 """Rows whose question was answered with yes, each with the place, in the order of the body."""
 
@@ -35,17 +37,32 @@ class EffectTable:
     rows: Mapping[str, Row]
     _applying: dict[str, Applying] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def find(self, dialect: str, path: str, body: Json, *, model: str = "") -> tuple[Effect, ...]:
+    def find(
+        self,
+        dialect: str,
+        path: str,
+        body: Json,
+        *,
+        model: str = "",
+        others: Sequence[tuple[str, Pointer]] = (),
+    ) -> tuple[Effect, ...]:
         """Every feature that a body has, in the order of the tables.
 
         `path` is a path template or a member table's name; one that no table knows is a fault of
-        ours and raises KeyError. `model` is the model of the path where the body names none. A pin
+        ours and raises KeyError. `model` is the main model, that of the body where none is given;
+        `others` are those that may serve in its stead, each with its place. A pin
         (`provider/model`) also brings in the rows of its provider alone.
         """
-        named = body.get("model") if isinstance(body, dict) else None
-        may = self._applying_to(named if isinstance(named, str) else model)
-        hits = _walk(self.endpoints[dialect, path], body, may)
-        return tuple([_effect(row, pointers, body) for row, pointers in _by_row(hits)]) if hits else ()
+        tree, named = self.endpoints[dialect, path], _model_of(body)
+        main = model or named
+        may = self._applying_to(main)
+        each = [(written(place), self._applying_to(reference)) for reference, place in others]
+        hits = _walk(tree, body, may.union(*(rows for _, rows in each)) if each else may)
+        if not hits:
+            return ()
+        at = "$.model" if named else ""
+        found = [(row.number, _effect(row, places, body, at)) for row, places in _by_row(hits)]
+        return tuple([effect for _, effect in (_brought_in(found, main, may, each) if each else found)])
 
     def _applying_to(self, model: str) -> Applying:
         """The numbers of the rows that apply to a model; remembered, for most requests name one of a few."""
@@ -53,7 +70,8 @@ class EffectTable:
         if known is None:
             provider, _, tail = model.rpartition("/")
             provider = provider.partition("/")[0]
-            known = frozenset([row.number for row in self.rows.values() if _applies(row, provider, tail)])
+            rows = [row for row in self.rows.values() if _applies(row, provider, tail)]
+            known = frozenset([row.number for row in rows if row.asks is None or row.asks(model or None)])
             if len(self._applying) >= _MOST_MODELS:
                 self._applying.clear()
             if len(model) <= _LONGEST_MODEL:
@@ -67,8 +85,40 @@ def _applies(row: Row, provider: str, tail: str) -> bool:
     return row.models is None or row.models.search(tail) is not None
 
 
-def _effect(row: Row, pointers: Sequence[Pointer], body: Json) -> Effect:
+def _brought_in(
+    found: Sequence[Numbered], main: str, may: Applying, each: Sequence[tuple[str, Applying]]
+) -> Iterator[Numbered]:
+    """The same features, those of the other models alone with what may still be done about them.
+
+    What takes a feature back for one model would change the request for another, so it has to be done for
+    the main model anyway. A main model that is yet to be pinned may turn out to need the same.
+    """
+    settled = "/" in main
+    done = {_mark(edit) for number, effect in found if number in may for edit in effect.edits}
+    for number, effect in found:
+        brought = number not in may
+        if brought and (not effect.edits or (settled and not done.issuperset(map(_mark, effect.edits)))):
+            place = next(place for place, rows in each if number in rows)
+            yield number, replace(effect, path=place, edits=())
+        else:
+            yield number, effect
+
+
+def _model_of(body: Json) -> str:
+    named = body.get("model") if isinstance(body, dict) else None
+    return named if isinstance(named, str) else ""
+
+
+def _effect(row: Row, pointers: Sequence[Pointer], body: Json, model_at: str) -> Effect:
+    """What a row found. `model_at` is where the main model stands in the body, "" where it does not."""
+    if row.asks is not None:
+        return Effect(row.id, row.signals, model_at, row.feature)
     return Effect(row.id, row.signals, written(pointers[0]), row.feature, _edits(row, pointers, body))
+
+
+def _mark(edit: Edit) -> tuple[Pointer, str, str]:
+    # Values may be lists and objects, which have no hash.
+    return edit.pointer, edit.op, repr(edit.value)
 
 
 # -- the walk --------------------------------------------------------------------------------------

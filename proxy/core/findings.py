@@ -28,6 +28,8 @@ _LOG_CARVE_OUTS = ("csam_scan", "legal_hold", "classifier_results")
 _ATTESTATION = "attestation:"
 _INFERENCE = "inference_location"
 _LOGS = "retention.abuse_logs"
+# One that stands in a path has no place in the body.
+_THE_MODEL = ("$.model", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,8 @@ def _undo(signal: Signal, effect: Effect) -> str:
     if change is not None:
         # The feature may be on because the member is missing, so leaving it out would not help.
         where = f"set {written(change.pointer)} to {orjson.dumps(change.value).decode()}"
+    elif effect.path in _THE_MODEL:
+        where = "name another model"
     else:
-        where = f"leave out {effect.path}" if effect.path else "use another feature"
+        where = f"leave out {effect.path}"
     return f"{where}, or have the policy allow features.{signal.value}"

@@ -45,6 +45,7 @@ def row(**changed: Any) -> Callable[[], EffectTable]:
         (row(undo=[{"replace": "match"}]), "an undo is"),
         (row(undo=[{"set": "match"}]), "an undo is"),
         (row(seen=None), "when its sources were seen"),
+        (row(when={"op": "present", "at": ["$.model"]}, undo=[{"remove": "match"}]), "cannot be undone"),
         (lambda: compile_effects([]), "must be an object"),
     ],
 )

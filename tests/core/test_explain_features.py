@@ -40,3 +40,10 @@ def test_the_remedy_is_what_a_rewrite_would_do(body: dict[str, Json], param: str
     assert (words.code, words.param) == ("feature_refused", param)
     assert words.remedies[0].startswith(remedy)
     assert words.remedies[0] in words.message
+
+
+def test_a_model_is_not_to_be_left_out_but_to_be_another_one() -> None:
+    for table in ("anthropic.messages", "openai.chat"):
+        words = refused(table, {"model": "anthropic/claude-fable-5"}, human_review="refuse")
+        assert words.remedies == ("name another model, or have the policy allow features.human_review",)
+        assert words.param == "model"

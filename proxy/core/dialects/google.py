@@ -17,6 +17,7 @@ from proxy.core.dialects.base import Common, Tables, unknown_model
 from proxy.core.dialects.reading import (
     bodiless,
     call_in_body,
+    features,
     path_model,
     read_json,
     require_no_body,
@@ -110,9 +111,10 @@ class Google(Common):
             raise Unreadable("bad_request_target", words)
         if operation == "interactions":
             return call_in_body(raw, match, tables)
-        body, effects = read_json(raw, match, tables)
-        agent = tables.headers.agent(raw.fields)
-        return _call(match, tuple(_repeats(body, match.model)), effects, agent)
+        body, strangers = read_json(raw, match, tables)
+        repeats = tuple(_repeats(body, match.model))
+        effects = strangers + features(body, match, tables, (match.model,))
+        return _call(match, repeats, effects, tables.headers.agent(raw.fields))
 
     @override
     def pin(self, match: Match, call: Call, route: RouteId) -> tuple[Match, tuple[Edit, ...]]:

@@ -62,14 +62,21 @@ def bodiless(match: Match) -> Call:
 
 
 def read_json(raw: RawRequest, match: Match, tables: Tables) -> tuple[dict[str, Json], tuple[Effect, ...]]:
-    """The body by its only reading, and the features found in it; raises `Unreadable`."""
+    """The body by its only reading, and the members in it that no table knows; raises `Unreadable`."""
     require_json(raw.fields)
     tables.headers.judge(raw.fields)
     body = load_object(raw.body)
+    shape = tables.members.table(match.endpoint.members)
+    return body, () if in_order(shape, body, raw.body) else _strangers(shape, body, raw.body)
+
+
+def features(
+    body: dict[str, Json], match: Match, tables: Tables, models: Sequence[str], places: Sequence[Pointer] = ()
+) -> tuple[Effect, ...]:
+    """What a body asks for, by the rules about every model that may serve it, the main one first."""
     table = match.endpoint.members
-    shape = tables.members.table(table)
-    effects = () if in_order(shape, body, raw.body) else _strangers(shape, body, raw.body)
-    return body, effects + tables.effects.find(table.partition(".")[0], table, body, model=match.model)
+    others = tuple(zip(models[1:], places, strict=True))
+    return tables.effects.find(table.partition(".")[0], table, body, model=models[0], others=others)
 
 
 def _strangers(shape: Shape, body: dict[str, Json], source: bytes) -> tuple[Effect, ...]:
@@ -149,7 +156,7 @@ def _refuse_bulk(inputs: Json) -> None:
 
 def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:
     """The call of an endpoint whose body names its models; raises `Unreadable`."""
-    body, effects = read_json(raw, match, tables)
+    body, strangers = read_json(raw, match, tables)
     if match.endpoint.operation == "embeddings":
         _refuse_bulk(body.get("input"))
     models, places = references(body)
@@ -158,7 +165,7 @@ def call_in_body(raw: RawRequest, match: Match, tables: Tables) -> Call:
         dialect=match.endpoint.dialect,
         models=models,
         stream=is_streamed(body),
-        effects=effects,
+        effects=strangers + features(body, match, tables, models, places),
         agent=tables.headers.agent(raw.fields),
         fallbacks_at=places,
     )
