@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from proxy.core.effect_ops import FACTS_ONLY, OF_ABSENCE, OPS, Holds
 from proxy.core.errors import Mistake
-from proxy.core.json_path import Deep, Every, Name, Path, Where, parse_path, snake
+from proxy.core.json_path import Deep, Every, Name, Path, Step, Where, parse_path, snake
 from proxy.core.values import Json, Signal
 
 
@@ -95,11 +95,12 @@ class Node:
 
 
 class Compiler:
-    """Takes the parsed files one by one; `paths` and `rows` are what came of them."""
+    """Takes the parsed files one by one: `paths`, `rows`, and the `names` in paths are what came of them."""
 
     def __init__(self) -> None:
         self.paths: dict[tuple[str, str], Node] = {}
         self.rows: dict[str, Row] = {}
+        self.names: set[str] = set()
         self._trees: dict[str, Node] = {}
         self._nested: dict[str, Mapping[str, Sequence[str]]] = {}
         self._both_spellings: set[str] = set()
@@ -151,6 +152,7 @@ class Compiler:
                 raise Mistake(f"{row.id}: no endpoint is called {endpoint}")
             for text in places:
                 for path in self._spread(text, endpoint):
+                    self.names |= {name for step in path for name in _spellings(step)}
                     _plant(self._trees[endpoint], path, question, absent=op in OF_ABSENCE)
 
     def _spread(self, text: str, endpoint: str) -> Iterator[Path]:
@@ -162,6 +164,10 @@ class Compiler:
         for one in texts:
             path = parse_path(one)
             yield _spelled(path) if endpoint in self._both_spellings else path
+
+
+def _spellings(step: Step) -> tuple[str, ...]:
+    return step.spellings if isinstance(step, Name) else (step.name,) if isinstance(step, Deep) else ()
 
 
 def _always(_: Json) -> bool:

@@ -31,10 +31,11 @@ _MOST_MODELS, _LONGEST_MODEL = 256, 128
 @dataclass(frozen=True, slots=True)
 class EffectTable:
     """The rows of every endpoint, by dialect and path. An endpoint is found by each of its paths and
-    by the name of its member table."""
+    by the name of its member table. `names` are those that may be told of a place in a body."""
 
     endpoints: Mapping[tuple[str, str], Node]
     rows: Mapping[str, Row]
+    names: frozenset[str]
     _applying: dict[str, Applying] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def find(
@@ -61,8 +62,17 @@ class EffectTable:
         if not hits:
             return ()
         at = "$.model" if named else ""
-        found = [(row.number, _effect(row, places, body, at)) for row, places in _by_row(hits)]
+        found = [(row.number, self._effect(row, places, body, at)) for row, places in _by_row(hits)]
         return tuple([effect for _, effect in (_brought_in(found, main, may, each) if each else found)])
+
+    def _effect(self, row: Row, pointers: Sequence[Pointer], body: Json, model_at: str) -> Effect:
+        """What a row found. `model_at` is where the main model stands in the body, "" where it does not."""
+        if row.asks is not None:
+            return Effect(row.id, row.signals, model_at, row.feature)
+        # Some objects take names of the sender's choosing, which are nobody else's business.
+        names = self.names
+        place = [step if step.__class__ is int or step in names else "*" for step in pointers[0]]
+        return Effect(row.id, row.signals, written(tuple(place)), row.feature, _edits(row, pointers, body))
 
     def _applying_to(self, model: str) -> Applying:
         """The numbers of the rows that apply to a model; remembered, for most requests name one of a few."""
@@ -107,13 +117,6 @@ def _brought_in(
 def _model_of(body: Json) -> str:
     named = body.get("model") if isinstance(body, dict) else None
     return named if isinstance(named, str) else ""
-
-
-def _effect(row: Row, pointers: Sequence[Pointer], body: Json, model_at: str) -> Effect:
-    """What a row found. `model_at` is where the main model stands in the body, "" where it does not."""
-    if row.asks is not None:
-        return Effect(row.id, row.signals, model_at, row.feature)
-    return Effect(row.id, row.signals, written(pointers[0]), row.feature, _edits(row, pointers, body))
 
 
 def _mark(edit: Edit) -> tuple[Pointer, str, str]:
@@ -299,4 +302,4 @@ def compile_effects(*files: Json) -> EffectTable:
         compiler.take_endpoints(part)
     for part in parts:
         compiler.take_rows(part)
-    return EffectTable(compiler.paths, compiler.rows)
+    return EffectTable(compiler.paths, compiler.rows, frozenset(compiler.names))

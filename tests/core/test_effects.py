@@ -173,6 +173,14 @@ def test_an_endpoint_is_found_by_its_paths_and_by_its_table() -> None:
         assert TABLE.find("openai", path, {})[0].row == "oai.responses.store_default"
 
 
+def test_where_a_feature_stands_is_told_in_names_of_the_tables_alone() -> None:
+    """Some objects take names of the sender's choosing, and findings and records tell where a feature is."""
+    picture: Json = {"type": "input_image", "image_url": "https://a.example/x.png"}
+    body: Json = {"prompt": {"id": "x", "variables": {"kanarie" * 9000: picture}}}
+    effect = find("openai.responses", body)["oai.responses.image_remote"]
+    assert effect.path == "$.prompt.variables.*.image_url"
+
+
 def test_a_body_that_is_no_object_has_no_features() -> None:
     assert TABLE.find("openai", "openai.chat", []) == ()
 
