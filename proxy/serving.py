@@ -18,6 +18,7 @@ from proxy.core.errors import RingfenceError
 from proxy.handover import Channel, Letter, Report, Told
 from proxy.runtime import require_sound_runtime
 from proxy.settings import ListenSettings
+from proxy.stops import keep_stops, let_stops_in, to_the_end
 from proxy.supervisor import FIRST, Supervisor
 from proxy.wiring import assemble, version
 from proxy.worker import Worker
@@ -32,10 +33,12 @@ def serve(settings: Settings, ports_file: Path | None = None) -> None:
     if settings.unsafe:
         logs.logger().warning("unsafe_settings", unsafe=list(settings.unsafe))
     run = _serve_alone if settings.workers == 1 else _serve_with_workers
-    uvloop.run(run(settings, ports_file))
+    uvloop.run(to_the_end(run(settings, ports_file)))
 
 
 async def _serve_alone(settings: Settings, ports_file: Path | None) -> None:
+    # From here on there is a log to close.
+    keep_stops()
     sock, tls = listening_socket(settings.listen), listening_tls(settings.listen)
     assembly = assemble(settings)
     worker = Worker(assembly, refreshes=True)
@@ -49,8 +52,12 @@ async def _serve_alone(settings: Settings, ports_file: Path | None) -> None:
 
     admin = Admin(readiness, metrics)
     await admin.start(settings.admin.host, settings.admin.port)
-    await worker.listen(sock, tls)
-    announce(settings, sock, admin.port, ports_file)
+    await let_stops_in()
+    if not worker.stopping:
+        await worker.listen(sock, tls)
+        announce(settings, sock, admin.port, ports_file)
+    else:
+        sock.close()
     await worker.run()
     await admin.stop()
 
@@ -61,7 +68,9 @@ async def _serve_with_workers(settings: Settings, ports_file: Path | None) -> No
     await supervisor.start()
     admin = Admin(supervisor.readiness, supervisor.metrics)
     await admin.start(settings.admin.host, settings.admin.port)
-    announce(settings, sock, admin.port, ports_file)
+    await let_stops_in()
+    if not supervisor.stopping:
+        announce(settings, sock, admin.port, ports_file)
     await supervisor.run(sock)
     await admin.stop()
 
@@ -72,17 +81,19 @@ def run_worker(settings: Settings, name: str, end: socket.socket) -> None:
     # Ctrl-C reaches every process of a terminal; only the parent may act on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        uvloop.run(_work(settings, name, end))
+        uvloop.run(to_the_end(_work(settings, name, end)))
     except RingfenceError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)
 
 
 async def _work(settings: Settings, name: str, end: socket.socket) -> None:
+    stops = (signal.SIGTERM,)
+    keep_stops(stops)
     tls = listening_tls(settings.listen)
     assembly = assemble(settings, worker=name)
     # The first worker fetches the catalogue; the others are told to look when it is there.
-    worker = Worker(assembly, refreshes=name == FIRST, stops=(signal.SIGTERM,))
+    worker = Worker(assembly, refreshes=name == FIRST, stops=stops)
     await worker.start()
 
     def closed() -> None:

@@ -22,6 +22,7 @@ from proxy.handover import Channel, Letter, Told, pair
 from proxy.logs import logger
 from proxy.metrics import Metrics
 from proxy.shares import lay_out, shares_file
+from proxy.stops import STOPS
 
 Run = Callable[[Settings, str, socket.socket], None]
 
@@ -65,7 +66,8 @@ class Supervisor:
         self._started = False
 
     async def start(self) -> None:
-        """Start every worker; raises `WorkerFailed` when one does not come up."""
+        """Start every worker, unless told to stop; raises `WorkerFailed` when one does not come up."""
+        self._hear_signals()
         settings = self._settings
         if settings.limits:
             lay_out(shares_file(settings.data_dir), len(settings.limits), settings.workers)
@@ -77,29 +79,40 @@ class Supervisor:
                 await asyncio.gather(*waiting)
         except TimeoutError:
             self._failed.set()
-        if self._failed.is_set():
+        if self._failed.is_set() and not self.stopping:
             self.stop()
             raise WorkerFailed("a worker did not start; the log lines above say why")
         self._started = True
-        # Before anybody is told that it listens: SIGHUP would end a process that does not expect it.
-        self._hear_signals()
 
     def _hear_signals(self) -> None:
+        # Before anything else: process 1 of a container gets no signal that it does not handle.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in STOPS:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._look)
 
     async def run(self, sock: socket.socket) -> None:
         """Accept and hand over until told to stop; then let the workers drain."""
-        acceptor = Acceptor(sock, self._hand_over)
-        await self._stopping.wait()
-        acceptor.close()
+        if self.stopping:
+            sock.close()
+        else:
+            acceptor = Acceptor(sock, self._hand_over)
+            await self._stopping.wait()
+            acceptor.close()
         await asyncio.to_thread(self._join)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, perhaps before it had started."""
+        return self._stopping.is_set()
 
     def stop(self) -> None:
         """Tell the workers to drain; told again, they hurry."""
         self._stopping.set()
+        if not self._started:
+            for member in self._members.values():
+                # Nobody waits for it any longer.
+                member.up.set()
         self._signal(signal.SIGTERM, self._members.values())
 
     # -- workers ---------------------------------------------------------------------------------

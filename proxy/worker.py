@@ -20,6 +20,7 @@ from proxy.handover import Report
 from proxy.logs import describe, logger
 from proxy.memory import settle
 from proxy.months import month_of
+from proxy.stops import STOPS
 from proxy.wiring import Assembly
 
 _TICK = 0.05
@@ -32,7 +33,6 @@ _FIRST_FETCH = 10.0
 _AFTER_FAILURE = 1.0
 # The writer thread waits for the interpreter lock; a shorter turn makes a commit milliseconds faster.
 _SWITCH_SECONDS = 0.0005
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Worker:
@@ -46,13 +46,15 @@ class Worker:
         self._stops = stops
         self._taking: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
+        self._first: asyncio.Timeout | None = None
         self._group = asyncio.TaskGroup()
         self._acceptors: list[Acceptor] = []
 
     # -- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Everything but listening: a believable catalogue, and the signals."""
+        """Everything but listening: the signals, and a believable catalogue unless a stop comes before it."""
+        self._hear_signals()
         sys.setswitchinterval(_SWITCH_SECONDS)
         parts = self._parts
         parts.ledger.restore(parts.limits, _month())
@@ -61,18 +63,23 @@ class Worker:
         settle()
         for feed in parts.feeds:
             feed.start()
+
+    def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in self._stops:
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: parts.revisions.look(again=True))
+        loop.add_signal_handler(signal.SIGHUP, self.look)
 
     async def _fetch_first(self) -> None:
-        """Fetch the catalogue, but let a gateway that keeps silent not hold up the start."""
+        """Fetch the catalogue, but let a gateway that keeps silent hold up neither the start nor a stop."""
         try:
-            async with asyncio.timeout(_FIRST_FETCH):
+            async with asyncio.timeout(_FIRST_FETCH) as self._first:
                 await self._refresh()
         except TimeoutError:
-            logger().warning("catalogue_kept", code="unreachable", status=0)
+            if not self.stopping:
+                logger().warning("catalogue_kept", code="unreachable", status=0)
+        finally:
+            self._first = None
 
     def look(self) -> None:
         """Take over files that have changed, be a look at them under way or not."""
@@ -110,6 +117,13 @@ class Worker:
         if self._stop.is_set():
             self._parts.front.rest.set()
         self._stop.set()
+        if self._first is not None and not self._first.expired():
+            self._first.reschedule(0.0)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, perhaps before it had started."""
+        return self._stop.is_set()
 
     async def run(self) -> None:
         """Serve until told to stop, then drain and close the log. A watch that dies ends the worker."""

@@ -76,6 +76,11 @@ def _fails_the_second_time(settings: Settings, name: str, end: socket.socket) ->
     asyncio.run(_serving(settings, name, end))
 
 
+def _never_comes_up(settings: Settings, name: str, end: socket.socket) -> None:
+    (settings.data_dir / f"{name}.pid").write_text(str(os.getpid()))
+    signal.pause()
+
+
 def _ignores_its_end(settings: Settings, name: str, end: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = end.dup()
@@ -215,6 +220,23 @@ async def test_signals_are_heard_before_anybody_is_told_that_it_listens(tmp_path
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(30):
         await supervisor.run(socket.create_server(("127.0.0.1", 0)))
+
+
+async def test_a_stop_while_workers_start_ends_all_of_them_and_is_no_failure(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data_dir": str(tmp_path), "workers": 2})
+    supervisor = Supervisor(settings, _never_comes_up)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        starting = group.create_task(supervisor.start())
+        await until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        assert not starting.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert supervisor.stopping
+    sock = socket.create_server(("127.0.0.1", 0))
+    await supervisor.run(sock)
+    assert sock.fileno() == -1
+    for path in tmp_path.glob("*.pid"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
 
 
 async def test_workers_end_when_their_parent_is_told_to(tmp_path: Path) -> None:

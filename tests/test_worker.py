@@ -84,6 +84,22 @@ async def test_a_gateway_that_keeps_silent_holds_up_no_start(
     silent.close()
 
 
+async def test_a_stop_is_not_held_up_by_a_gateway_that_keeps_silent(tmp_path: Path) -> None:
+    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(0), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    worker = Worker(assembled(tmp_path, f"http://127.0.0.1:{port}"), refreshes=True, stops=())
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        starting = group.create_task(worker.start())
+        await asyncio.sleep(0.1)
+        assert not starting.done()
+        for _ in range(3):
+            worker.stop()
+    assert worker.stopping
+    await worker.run()
+    assert kinds(tmp_path)[-1] == "close"
+    silent.close()
+
+
 async def test_a_catalogue_that_is_too_old_is_a_trouble_that_says_what_to_do(tmp_path: Path) -> None:
     parts = assembled(tmp_path, "http://127.0.0.1:9", catalog={"refresh_every": "1s", "max_age": "1s"})
     worker = Worker(parts, refreshes=False, stops=())

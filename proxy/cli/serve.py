@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from proxy.cli._settings import config_option
-from proxy.config import find_config, read_settings
+from proxy.cli._settings import config_option, settings_from
+from proxy.stops import leave_when_told
 
 
 @click.command("serve")
@@ -21,9 +20,10 @@ def command(config: Path | None, workers: int | None, ports_file: Path | None) -
     SIGHUP looks at policies, attestations, keys and catalogue again; they are looked at twice a
     second anyway. A second SIGTERM cuts what is still open.
     """
+    leave_when_told()
     from proxy.serving import serve
 
-    settings = read_settings(find_config(config, os.environ))
+    settings = settings_from(config)
     if workers is not None:
         settings = settings.model_copy(update={"workers": workers})
     serve(settings, ports_file)
