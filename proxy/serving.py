@@ -12,6 +12,7 @@ import orjson
 import uvloop
 
 from proxy import logs
+from proxy.access import mistake_of, require_own
 from proxy.admin import Admin
 from proxy.config import Settings
 from proxy.core.errors import RingfenceError
@@ -30,6 +31,7 @@ def serve(settings: Settings, ports_file: Path | None = None) -> None:
     """Run until a signal ends it. `ports_file` gets `{"port": …, "admin_port": …}` once it listens."""
     logs.set_up(settings.logs.level)
     require_sound_runtime()
+    require_own(settings.data_dir)
     if settings.unsafe:
         logs.logger().warning("unsafe_settings", unsafe=list(settings.unsafe))
     run = _serve_alone if settings.workers == 1 else _serve_with_workers
@@ -84,6 +86,11 @@ def run_worker(settings: Settings, name: str, end: socket.socket) -> None:
         uvloop.run(to_the_end(_work(settings, name, end)))
     except RingfenceError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(3)
+    except OSError as error:
+        if (mistake := mistake_of(error)) is None:
+            raise
+        sys.stderr.write(f"{mistake}\n")
         sys.exit(3)
 
 

@@ -12,6 +12,7 @@ import pkgutil
 import click
 from typing_extensions import override
 
+from proxy.access import mistake_of
 from proxy.core.errors import Mistake, Mistakes, RingfenceError
 
 
@@ -38,6 +39,11 @@ class Commands(click.Group):
         except RingfenceError as error:
             click.echo(str(error), err=True)
             ctx.exit(3 if isinstance(error, Mistake | Mistakes) else 1)
+        except OSError as error:
+            if (mistake := mistake_of(error)) is None:
+                raise
+            click.echo(str(mistake), err=True)
+            ctx.exit(3)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

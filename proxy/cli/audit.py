@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 from typing_extensions import override
 
+from proxy.access import require_open
 from proxy.cli._audit_proof import check_proof, written_proof
 from proxy.cli._audit_prune import Period, run_prune
 from proxy.cli._audit_text import HEAD, details, line, request_cells
@@ -239,12 +240,15 @@ def prune(data_dir: Path | None, config: Path | None, keep: timedelta, sure: boo
     """
     settings = settings_from(config)
     place = data_dir if data_dir is not None else settings.data_dir
+    require_open(place)
     _reader(place / "audit").close()
     run_prune(settings, place, keep=keep, sure=sure, short=short)
 
 
 def _folder(data_dir: Path | None, config: Path | None) -> Path:
-    return (data_dir if data_dir is not None else settings_from(config).data_dir) / "audit"
+    place = data_dir if data_dir is not None else settings_from(config).data_dir
+    require_open(place)
+    return place / "audit"
 
 
 def _reader(folder: Path) -> Reader:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import orjson
 
+from proxy.access import require_open, require_own
 from proxy.cli._settings import config_option, settings_from
 from proxy.core.values import PolicyId
 from proxy.keys import Entry, KeyFile, Scope, open_keys
@@ -57,7 +58,7 @@ def adopt(project: str, organisation: str, policies: tuple[str, ...], config: Pa
 @config_option
 def show(as_json: bool, with_revoked: bool, config: Path | None) -> None:
     """List the keys in force. Keys themselves are not stored and cannot be shown."""
-    for entry in _keys(config).entries():
+    for entry in _keys(config, changes=False).entries():
         if with_revoked or not entry.revoked:
             click.echo(_json_line(entry) if as_json else _line(entry))
 
@@ -71,8 +72,9 @@ def revoke(key_id: str, config: Path | None) -> None:
     click.echo(f"Key {entry.id} of project {entry.project} is revoked.")
 
 
-def _keys(config: Path | None) -> KeyFile:
+def _keys(config: Path | None, *, changes: bool = True) -> KeyFile:
     settings = settings_from(config)
+    (require_own if changes else require_open)(settings.data_dir)
     return open_keys(settings.keys_file, settings.pepper_file, pepper_env=settings.keys.pepper_env)
 
 

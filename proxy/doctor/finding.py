@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
+from proxy.access import refusal
 from proxy.core.errors import Mistake, Mistakes, RingfenceError
 
 
@@ -63,6 +65,7 @@ def examined(check: Check) -> list[Finding]:
         found.append(fail(check.name, str(error), "See docs/reference/reasons.md."))
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        says = f"{error.strerror or type(error).__name__}{where}"
-        found.append(fail(check.name, says, "Give access to it."))
+        told = refusal(Path(error.filename), error) if error.filename else None
+        says, do = told or (f"{error.strerror or type(error).__name__}{where}", "Give access to it.")
+        found.append(fail(check.name, says, do))
     return found

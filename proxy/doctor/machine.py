@@ -71,7 +71,11 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         yield warn("data folder", f"{folder} lies on {kind} and goes with this machine or container",
                    "Mount a disk that stays for data_dir, or the audit log is lost.")  # fmt: skip
     elif folder.exists() and folder.stat().st_mode & 0o007:
-        yield warn("data folder", f"{folder} is open to other users", f"Run: chmod 700 {folder}")
+        # What is not ours was opened for us by somebody, as a kubelet does: closing it may shut us out.
+        ours = folder.stat().st_uid == os.geteuid()
+        inside = f"Set data_dir to a folder in it, such as {folder / 'ringfence'}."
+        do = f"Run: chmod 700 {folder}" if ours else inside
+        yield warn("data folder", f"{folder} is open to other users", do)
     else:
         yield ok("data folder", f"{folder} can be written{f' ({kind})' if kind else ''}")
 
@@ -180,7 +184,14 @@ def _alive(host: str, port: int) -> bool:
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """A folder on the disk of the data, gone afterwards; proves that files can be made there."""
-    with TemporaryDirectory(prefix=".doctor-", dir=_existing(folder)) as name:
+    existing = _existing(folder)
+    try:
+        scratch = TemporaryDirectory(prefix=".doctor-", dir=existing)
+    except OSError as error:
+        # Its own name says nothing to anybody.
+        error.filename = str(existing)
+        raise
+    with scratch as name:
         yield Path(name)
 
 

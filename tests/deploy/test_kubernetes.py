@@ -90,6 +90,11 @@ def test_the_settings_of_the_pod_are_settings_and_agree_with_its_ports_and_mount
     assert not found.unsafe
 
 
+def test_the_data_lie_in_a_folder_of_our_own_because_the_volume_is_the_kubelets() -> None:
+    (mount,) = [each["mountPath"] for each in CONTAINER["volumeMounts"] if each["name"] == "data"]
+    assert settings().data_dir.parent == Path(mount)
+
+
 def test_probes_ask_the_admin_port_what_it_answers() -> None:
     probes = {name: CONTAINER[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in probes.values()} == {"admin"}

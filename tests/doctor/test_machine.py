@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 from collections.abc import Iterator
@@ -54,6 +55,19 @@ def test_a_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
     settings = sound(tmp_path).model_copy(update={"data_dir": tmp_path / "file" / "data"})
     assert only(settings, "data folder").state is State.FAIL
     assert only(settings, "durable record").state is State.FAIL
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_volume_that_somebody_opened_for_us_is_not_to_be_closed_again(tmp_path: Path) -> None:
+    settings = sound(tmp_path)
+    settings.data_dir.chmod(0o2775)
+    ours = only(settings, "data folder")
+    assert (ours.state, ours.do) == (State.WARN, f"Run: chmod 700 {settings.data_dir}")
+    os.chown(settings.data_dir, 54321, -1)
+    theirs = only(settings, "data folder")
+    assert theirs.state is State.WARN
+    assert "chmod" not in theirs.do
+    assert f"{settings.data_dir}/ringfence" in theirs.do
 
 
 def test_a_folder_that_is_not_there_yet_is_judged_by_the_one_above(tmp_path: Path) -> None:
