@@ -43,7 +43,9 @@ def configuration() -> str:
         "# Settings\n\nA setting stands in `config.yaml` (`--config`, else `$RINGFENCE_CONFIG`, else"
         " `./config.yaml`) or in an environment variable, which wins. Relative paths start at the file's"
         " folder. Secrets are never written in the file: it names the environment variable or the file that"
-        " holds them. `ringfence config check` reports every mistake with its place.\n"
+        " holds them. `ringfence config check` reports every mistake with its place, and it and"
+        " `ringfence doctor` name each variable that overrides what the file says: the container image sets"
+        " some itself.\n"
     )
     defaults = read_settings(None, {}).model_dump(mode="json")
     variables = dict(places(Settings))

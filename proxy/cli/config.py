@@ -11,6 +11,7 @@ from proxy.cli._settings import config_option, settings_from
 from proxy.config import Settings, find_config, read_gateway_keys, read_settings
 from proxy.config_text import example as example_text
 from proxy.config_text import shown
+from proxy.overrides import overrides
 
 
 @click.group("config")
@@ -22,12 +23,14 @@ def command() -> None:
 @click.option("--secrets", is_flag=True, help="Also check that every secret referred to can be had.")
 @config_option
 def check(secrets: bool, config: Path | None) -> None:
-    """Report every mistake in the configuration file and the environment, with its place."""
+    """Report every mistake in the file and the environment, and which variables override the file."""
     settings = settings_from(config)
     if secrets:
         read_gateway_keys(settings.gateway)
     found = find_config(config, os.environ)
     click.echo(f"{found if found is not None else 'The defaults'}: no mistakes.")
+    for variable, name in overrides(found, os.environ):
+        click.echo(f"The environment variable {variable} overrides {name}, which the file sets otherwise.")
     for name in settings.unsafe:
         click.echo(f"{name} is on; it weakens what Ringfence promises.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import orjson
 
 from proxy.cli._settings import config_option, settings_from
 from proxy.cli._table import printable
+from proxy.config import find_config
 from proxy.core.errors import Mistakes
 from proxy.doctor import Finding, State, examine
+from proxy.overrides import overrides
 
 
 @click.command("doctor")
@@ -32,9 +35,16 @@ def command(config: Path | None, offline: bool, as_json: bool) -> None:
         found = [Finding("settings", State.FAIL, str(each), "Correct it there.") for each in group.found]
     else:
         found = asyncio.run(examine(settings, os.environ, at=datetime.now(UTC), offline=offline))
+        found[:0] = _overridden(find_config(config, os.environ))
     click.echo(_json(found) if as_json else "\n".join(map(_line, found)))
     if any(each.state is State.FAIL for each in found):
         raise SystemExit(1)
+
+
+def _overridden(file: Path | None) -> Iterator[Finding]:
+    for variable, name in overrides(file, os.environ):
+        says = f"the environment variable {variable} overrides {name}, which {file} sets otherwise"
+        yield Finding("settings", State.WARN, says, f"Unless that is meant, unset it or take {name} out.")
 
 
 def _line(found: Finding) -> str:

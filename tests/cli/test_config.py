@@ -45,6 +45,21 @@ def test_mistakes_come_out_one_per_line_with_exit_code_3() -> None:
     ]
 
 
+def test_a_variable_that_wins_over_the_file_is_named_and_values_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("config.yaml").write_text("listen: {port: 1}\nworkers: 3\n")
+    monkeypatch.setenv("RINGFENCE_LISTEN__PORT", "9")
+    monkeypatch.setenv("RINGFENCE_WORKERS", "3")
+    outcome = ringfence("config", "check")
+    assert (outcome.exit_code, outcome.output) == (
+        0,
+        "config.yaml: no mistakes.\n"
+        "The environment variable RINGFENCE_LISTEN__PORT overrides listen.port, which the file sets"
+        " otherwise.\n",
+    )
+
+
 def test_what_is_shown_is_what_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("config.yaml").write_text("listen: {port: 1}\nworkers: 3\n")
     monkeypatch.setenv("RINGFENCE_LISTEN__PORT", "9")

@@ -40,6 +40,18 @@ def test_a_failing_check_ends_with_1_and_says_what_to_do(tmp_path: Path) -> None
     assert "chmod 600" in failed
 
 
+def test_a_variable_that_wins_over_the_file_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound(tmp_path)
+    monkeypatch.setenv("RINGFENCE_POLICIES__PATHS", str(tmp_path / "policies" / "open.yaml"))
+    monkeypatch.setenv("RINGFENCE_WORKERS", "2")
+    outcome = doctor("--offline", "--config", str(tmp_path / "config.yaml"))
+    assert outcome.exit_code == 0, outcome.output
+    (warned,) = [line for line in outcome.stdout.splitlines() if line.startswith("warn  settings")]
+    assert "RINGFENCE_POLICIES__PATHS overrides policies.paths" in warned
+
+
 def test_programs_get_the_same_as_json(tmp_path: Path) -> None:
     sound(tmp_path)
     file = str(tmp_path / "config.yaml")
