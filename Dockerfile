@@ -1,10 +1,11 @@
-# syntax=docker/dockerfile:1
 ARG PYTHON=3.13
 FROM python:${PYTHON}-slim AS build
+# requirements-otel.txt makes an image that can send traces.
+ARG REQUIREMENTS=requirements.txt
 WORKDIR /build
-COPY requirements-build.txt requirements.txt ./
+COPY requirements-build.txt requirements.txt requirements-otel.txt ./
 RUN python -m venv /app \
- && /app/bin/python -m pip install --no-cache-dir --require-hashes -r requirements-build.txt -r requirements.txt
+ && /app/bin/python -m pip install --no-cache-dir --require-hashes -r requirements-build.txt -r "${REQUIREMENTS}"
 COPY pyproject.toml README.md ./
 COPY proxy ./proxy
 RUN /app/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation . \
@@ -14,9 +15,12 @@ FROM python:${PYTHON}-slim
 # Nothing is installed at run time, and nothing in the image may be written to: data lives in /data.
 RUN groupadd --system --gid 10001 ringfence \
  && useradd --system --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin ringfence \
- && install -d -o 10001 -g 10001 -m 0700 /data
+ && install -d -o 10001 -g 10001 -m 0700 /data \
+ && install -d /etc/ringfence/policies
 COPY --from=build /app /app
-COPY policies /etc/ringfence/policies
+# Examples, for `ringfence demo` and to copy: each speaks for every project, and together they allow nothing.
+# None is in force: without a policy of the operator's own the proxy does not start.
+COPY policies /app/share/ringfence/policies
 ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -20,6 +20,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 LOCK := $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-annotate --no-header
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 PYTEST_WORKERS ?= 2
 MINUTES ?= 120
 SECONDS ?= 60
@@ -110,11 +111,12 @@ generate: $(VENV)/.dev
 lock: $(VENV)/.dev
 	@$(LOCK) --output-file requirements-build.txt requirements-build.in
 	@$(LOCK) --output-file requirements.txt pyproject.toml
+	@$(LOCK) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml
 	@$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
 	@! grep -nE '://|^--' requirements*.txt
 
 image:
-	docker build --tag ringfence .
+	docker build --tag ringfence --tag ringfence:$(VERSION) .
 
 sbom: $(VENV)/.runtime
 	@$(BIN)/python -m scripts.sbom

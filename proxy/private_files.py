@@ -58,7 +58,8 @@ def refuse_if_open_to_others(path: Path, status: os.stat_result) -> None:
     if mode & 0o007 or mode & stat.S_IWGRP:
         raise Mistake(
             f"{path} can be read or changed by other users (mode {mode:04o}). Run: chmod 600 {path}"
-            " (in Kubernetes: defaultMode: 0440 on the volume).",
+            " (in Kubernetes: defaultMode: 0440 on the volume;"
+            f" in Docker or Compose: chmod 600 the file on the host, and chown it to {os.geteuid()}).",
             file=str(path),
         )
     if status.st_uid not in (0, os.geteuid()):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,40 @@ def test_only_what_the_image_needs_is_sent_to_the_builder() -> None:
         for word in line.split()[:-1]
     }
     assert copied == sent
+
+
+def test_no_hidden_file_and_no_key_that_lies_in_the_tree_is_sent_to_the_builder() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    last_exception = max(number for number, line in enumerate(ignored) if line.startswith("!"))
+    assert {"**/.*", "**/*.pem", "**/*.key"} <= set(ignored[last_exception:])
+
+
+def test_no_policy_is_in_force_before_the_operator_brings_one_and_the_examples_lie_beside() -> None:
+    from proxy.cli.demo import SHARED
+
+    environ = dict(re.findall(r"(RINGFENCE_[A-Z_]+)=(\S+)", LAST_STAGE))
+    copied = re.findall(r"^COPY policies (\S+)$", LAST_STAGE, re.MULTILINE)
+    assert copied == [f"/app/{SHARED}"]
+    assert not Path(copied[0]).is_relative_to(environ["RINGFENCE_POLICIES__PATHS"])
+
+
+def test_the_image_is_tagged_as_the_manifest_asks_for_it() -> None:
+    made = subprocess.run(["make", "-n", "image"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tags = re.findall(r"--tag (\S+)", made.stdout)
+    manifest = (ROOT / "deploy/kubernetes/ringfence.yaml").read_text()
+    (wanted,) = re.findall(r"image: (\S+)", manifest)
+    assert tags == ["ringfence", wanted]
+    assert wanted == f"ringfence:{metadata.version('ringfence')}"
+
+
+def test_an_image_with_traces_pins_the_same_versions_of_everything_else() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(), re.MULTILINE))
+
+    plain, traces = pins("requirements.txt"), pins("requirements-otel.txt")
+    assert plain < traces
+    assert any(pin.startswith("opentelemetry-sdk==") for pin in traces - plain)
+    assert re.search(r"^ARG REQUIREMENTS=requirements.txt$", DOCKERFILE, re.MULTILINE)
 
 
 @pytest.mark.skipif(

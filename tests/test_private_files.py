@@ -41,6 +41,13 @@ def test_a_file_that_others_may_read_or_change_is_refused_with_the_command_that_
     assert "op-secret" not in str(caught.value)
 
 
+def test_what_is_said_of_a_secret_that_is_open_fits_wherever_it_is_mounted_from(tmp_path: Path) -> None:
+    with pytest.raises(Mistake) as caught:
+        secret_from_file(written(tmp_path / "s", b"op-secret", 0o644))
+    for place in ("Kubernetes: defaultMode: 0440", "Docker or Compose: chmod 600 the file on the host"):
+        assert place in str(caught.value)
+
+
 @pytest.mark.parametrize("permissions", [0o400, 0o440, 0o600, 0o640])
 def test_a_file_that_only_owner_and_group_may_read_is_taken(tmp_path: Path, permissions: int) -> None:
     assert read_private(written(tmp_path / "s", b"op-secret", permissions)) == b"op-secret"

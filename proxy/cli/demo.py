@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+
+SHARED = "share/ringfence/policies"
+"""Where an installation may keep the examples, below its prefix; the container image does."""
 
 
 @click.command("demo")
@@ -13,9 +17,9 @@ import click
 @click.option(
     "--policies",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default="policies",
-    show_default=True,
-    help="Folder with the example policies.",
+    default=lambda: _examples(),
+    show_default="policies",
+    help="Folder with the example policies; without one here, those that were installed.",
 )
 @click.pass_context
 def command(ctx: click.Context, once: bool, port: int, policies: Path) -> None:
@@ -30,3 +34,8 @@ def command(ctx: click.Context, once: bool, port: int, policies: Path) -> None:
         ctx.exit(play(policies, click.echo, port=0 if once else port, once=once))
     except Unexpected as unexpected:
         raise click.ClickException(str(unexpected)) from None
+
+
+def _examples() -> str:
+    installed = Path(sys.prefix) / SHARED
+    return str(installed) if installed.is_dir() and not Path("policies").is_dir() else "policies"

@@ -33,6 +33,20 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
     return found
 
 
+def test_without_a_folder_of_policies_here_the_installed_examples_are_played(
+    asked: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "policies").rmdir()
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "app"))
+    lost = run("--once")
+    assert (lost.exit_code, asked) == (2, [])
+    assert "--policies" in lost.output
+    examples = tmp_path / "app/share/ringfence/policies"
+    examples.mkdir(parents=True)
+    assert run("--once").exit_code == 0
+    assert asked[0]["policies"] == examples
+
+
 def test_played_once_it_takes_any_free_port_and_serves_on_at_the_documented_one(
     asked: list[dict[str, Any]],
 ) -> None:
