@@ -17,6 +17,9 @@ RUN groupadd --system --gid 10001 ringfence \
  && useradd --system --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin ringfence \
  && install -d -o 10001 -g 10001 -m 0700 /data \
  && install -d /etc/ringfence/policies
+# The base image has the standard library as text only, and nothing is compiled at run time: each start, and
+# each health check, would do so anew.
+RUN python -m compileall -q "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /app /app
 # Examples, for `ringfence demo` and to copy: each speaks for every project, and together they allow nothing.
 # None is in force: without a policy of the operator's own the proxy does not start.

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from proxy.core.errors import Mistake
 
@@ -20,6 +19,9 @@ def require_own(folder: Path) -> None:
 
     Raises `Mistake` that says whom it must belong to, and what to run.
     """
+    # Not above: every command loads this module, and `serve` hears no stop before.
+    from tempfile import TemporaryFile
+
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

@@ -1,12 +1,12 @@
 """the signals that end the proxy, heard from its first moment on
 
 Process 1 of a container gets no signal that it does not handle (pid_namespaces(7)), so a stop that comes
-before there is anybody to take it would be lost, not merely rude.
+before there is anybody to take it would be lost. For the same reason nothing is imported here that takes
+time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from collections.abc import Collection, Coroutine
@@ -28,7 +28,9 @@ def _leave(_number: int, _frame: object) -> None:
 
 def keep_stops(numbers: Collection[signal.Signals] = STOPS) -> None:
     """Have stops wait for the running loop: it gives them to whoever handles them when it turns next."""
-    loop = asyncio.get_running_loop()
+    from asyncio import get_running_loop
+
+    loop = get_running_loop()
     for number in numbers:
         loop.add_signal_handler(number, _nobody_yet)
 
@@ -39,7 +41,9 @@ def _nobody_yet() -> None:
 
 async def let_stops_in() -> None:
     """Let the loop take in the stops that came while it was busy with other things."""
-    await asyncio.sleep(_A_TURN)
+    from asyncio import sleep
+
+    await sleep(_A_TURN)
 
 
 async def to_the_end(work: Coroutine[object, object, None]) -> None:

@@ -178,9 +178,9 @@ def test_a_stop_while_it_starts_ends_it_soon_with_0_and_it_never_listens(
 
 
 def test_a_stop_is_heard_before_anything_that_takes_time_is_loaded() -> None:
-    look = "import sys, proxy.cli.serve; print(sorted({'pydantic', 'aiohttp', 'orjson'} & set(sys.modules)))"
+    look = "import sys, proxy.cli.serve; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert not {"pydantic", "aiohttp", "asyncio", "tempfile"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
