@@ -48,9 +48,10 @@ def read_facts() -> Facts:
         files = [file for file in (root / name).iterdir() if file.name.endswith(".yaml")]
         return [read(file) for file in sorted(files, key=lambda file: file.name)]
 
+    members = compile_members(*folder("members"))
     tables = Tables(
-        members=compile_members(*folder("members")),
-        effects=compile_effects(*folder("effects")),
+        members=members,
+        effects=compile_effects(*folder("effects"), names=members.names()),
         headers=compile_headers(read(root / "headers.yaml")),
     )
     countries = read_countries(read(root / "countries.yaml"))

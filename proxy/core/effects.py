@@ -288,8 +288,10 @@ def _set(body: Json, target: Pointer, value: Json) -> Edit:
     return Edit(target, "set", value)
 
 
-def compile_effects(*files: Json) -> EffectTable:
+def compile_effects(*files: Json, names: Iterable[str] = ()) -> EffectTable:
     """Compile the parsed files of `tables/effects/`; raises `Mistake` for what they get wrong.
+
+    `names` are further members that may be told of a place, besides those in the rows' own paths.
 
     A row of section `facts` describes what no body shows (keys, hosts, other paths); its op has to
     be in the vocabulary all the same.
@@ -302,4 +304,4 @@ def compile_effects(*files: Json) -> EffectTable:
         compiler.take_endpoints(part)
     for part in parts:
         compiler.take_rows(part)
-    return EffectTable(compiler.paths, compiler.rows, frozenset(compiler.names))
+    return EffectTable(compiler.paths, compiler.rows, frozenset(compiler.names.union(names)))

@@ -9,7 +9,7 @@ no object for what is in order.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
@@ -100,6 +100,24 @@ class MemberTables:
     def read(self, name: str, body: Json) -> Members:
         """Read a body by the table of that name; see `read_members`."""
         return read_members(self.tables[name], body)
+
+    def names(self) -> frozenset[str]:
+        """Every member's name in any table: what is none of these, a sender made up."""
+        waiting = list(self.tables.values())
+        seen: dict[int, Shape] = {}
+        while waiting:
+            shape = waiting.pop()
+            if id(shape) not in seen:
+                seen[id(shape)] = shape
+                waiting += [below for slot in (*shape.slots.values(), shape.rest) for below in _shapes(slot)]
+        return frozenset(name for shape in seen.values() for name in shape.slots)
+
+
+def _shapes(slot: Slot | None) -> Iterator[Shape]:
+    while slot is not None:
+        if slot.shape is not None:
+            yield slot.shape
+        slot = slot.item
 
 
 # -- reading ---------------------------------------------------------------------------------------

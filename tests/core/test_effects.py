@@ -179,6 +179,11 @@ def test_where_a_feature_stands_is_told_in_names_of_the_tables_alone() -> None:
     body: Json = {"prompt": {"id": "x", "variables": {"kanarie" * 9000: picture}}}
     effect = find("openai.responses", body)["oai.responses.image_remote"]
     assert effect.path == "$.prompt.variables.*.image_url"
+    tool: Json = {"type": "web_search_20260209"}
+    for name, told in (("definition", "definition"), ("kanarie", "*")):
+        turns: Json = [{"content": [{"tool": {name: tool}}]}]
+        found = find("anthropic.messages", {"messages": turns})["ant.web_search.newer"]
+        assert found.path == f"$.messages[0].content[0].tool.{told}.type"
 
 
 def test_a_body_that_is_no_object_has_no_features() -> None:

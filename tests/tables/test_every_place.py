@@ -28,7 +28,7 @@ ROWS = {row: about for file in FILES.values() for row, about in file.get("rows",
 UNTYPED = frozenset(row for row, about in ROWS.items() if about["when"]["op"] == "untyped")
 ENDPOINTS = FILES["endpoints"]["endpoints"]
 MEMBERS = read_facts().tables.members
-SHIPPED = compile_effects(*FILES.values())
+SHIPPED = compile_effects(*FILES.values(), names=MEMBERS.names())
 NOBODY = "of no kind"
 
 ELSEWHERE: list[tuple[str, str, str]] = [
@@ -131,7 +131,7 @@ def of_rows(changed: Mapping[str, Any]) -> EffectTable:
     parts = copy.deepcopy(FILES)
     for part in parts.values():
         part.get("rows", {}).update({row: changed[row] for row in part.get("rows", {}).keys() & changed})
-    return compile_effects(*parts.values())
+    return compile_effects(*parts.values(), names=MEMBERS.names())
 
 
 def changed(row: str, **when: Any) -> EffectTable:
