@@ -14,6 +14,11 @@ from proxy.core.errors import Untrusted
 from proxy.core.verify import Export, Report, Violation, records_of, verify
 
 _SQLITE = b"SQLite format 3\x00"
+_NOT_WRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
+
+class _Unopened(Exception):
+    """A log that says nothing, because it cannot be opened in this place."""
 
 
 def run_verify(
@@ -46,17 +51,19 @@ def _left_behind(folder: Path) -> list[bytes]:
 def _verified(
     paths: Sequence[Path], key: VerifierKey | None, anchors: Sequence[Path], left: Sequence[bytes] = ()
 ) -> Report:
-    unread: list[Violation] = []
+    unread = Report()
     exports = [export for path in paths for export in _exports(path, unread)]
     exports.sort(key=lambda export: export.log)
     report = verify(exports, key=key, anchored=[path.read_bytes() for path in anchors], left=left)
-    report.violations.extend(unread)
+    report.violations.extend(unread.violations)
+    report.unchecked.extend(unread.unchecked)
     return report
 
 
-def _exports(path: Path, unread: list[Violation]) -> list[Export]:
+def _exports(path: Path, unread: Report) -> list[Export]:
     if path.stat().st_size == 0 and path.with_suffix(".checkpoint").is_file():
-        unread.append(Violation(str(path), None, "is empty, although a signed head of it lies beside it"))
+        words = "is empty, although a signed head of it lies beside it"
+        unread.violations.append(Violation(str(path), None, words))
         return []
     try:
         with path.open("rb") as file:
@@ -67,8 +74,11 @@ def _exports(path: Path, unread: list[Violation]) -> list[Export]:
             for log, seq, body in records_of(file):
                 logs.setdefault(log, []).append((seq, body))
         return [Export(log, _once(records)) for log, records in logs.items()]
+    except _Unopened as words:
+        unread.unchecked.append(f"{path}: {words}")
+        return []
     except (sqlite3.Error, Untrusted) as error:
-        unread.append(Violation(str(path), None, f"cannot be read as a log: {error}"))
+        unread.violations.append(Violation(str(path), None, f"cannot be read as a log: {error}"))
         return []
 
 
@@ -83,8 +93,28 @@ def _once(records: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return kept
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, also where nothing can be written and SQLite cannot index its WAL.
+
+    An immutable reading leaves the WAL out, so it is right only where nothing stands in it.
+    """
+    wal = Path(f"{path}-wal")
+    for mode in ("mode=ro", "mode=ro&immutable=1"):
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        try:
+            db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            return db
+        except sqlite3.OperationalError as error:
+            db.close()
+            if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
+                raise
+        if wal.exists() and wal.stat().st_size:
+            break
+    raise _Unopened("cannot be opened where nothing can be written. Verify a copy of the folder elsewhere.")
+
+
 def _log(path: Path) -> Export:
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    db = _opened(path)
     (log,) = db.execute("SELECT id FROM log").fetchone()
     notes = [str(note).encode() for (note,) in db.execute("SELECT note FROM checkpoint ORDER BY size")]
     # The writer also leaves the last one beside its log: whoever cuts the log has to think of both.

@@ -13,6 +13,7 @@ import pytest
 
 from proxy.cli._audit_verify import run_verify
 from tests.journal import kit
+from tests.test_access import ringfence, unless_permitted
 
 LOG = "ringfence/r0/w0/000001"
 
@@ -164,3 +165,34 @@ def test_people_read_the_logs_first_and_the_verdict_last(folder: Path, capsys) -
     assert said[-1] == "violated"
     kinds = [line.split()[0] for line in said[2:-1]]
     assert kinds == sorted(kinds, key=["VIOLATION", "UNCHECKED", "note"].index)
+
+
+# -- where nothing can be written -------------------------------------------------------------------
+
+
+def _verified_read_only(folder: Path) -> tuple[int, str]:
+    """What the command says of a data folder on a disk that cannot be written: a kept copy, say."""
+    unless_permitted("unshare", "--mount", "mount", "--bind", "/tmp", "/tmp")
+    locked = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" "$0" && exec "$@"'
+    before = ("unshare", "--mount", "sh", "-c", locked, str(folder))
+    return ringfence(folder, "audit", "verify", "--data-dir", str(folder), before=before)
+
+
+def test_a_copy_on_a_disk_that_cannot_be_written_is_proven_all_the_same(folder: Path) -> None:
+    code, said = _verified_read_only(folder.parent)
+    assert code == 0, said
+    assert said.splitlines()[-1] == "proven"
+    assert "ringfence/r0/w0/000002: 5 records" in said
+
+
+async def test_a_log_that_cannot_be_opened_there_is_unchecked_and_accuses_nobody(tmp_path: Path) -> None:
+    journal = kit.opened(tmp_path)
+    await journal.append(kit.refusal())
+    copy = Path(shutil.copytree(tmp_path / "audit", tmp_path / "kept" / "audit")).parent
+    await journal.close()
+    for index in copy.rglob("*-shm"):
+        index.unlink()
+    code, said = await asyncio.to_thread(_verified_read_only, copy)
+    assert code == 2, said
+    assert "VIOLATION" not in said
+    assert "cannot be opened where nothing can be written. Verify a copy of the folder elsewhere." in said

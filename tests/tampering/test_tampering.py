@@ -273,7 +273,7 @@ class Honest:
 
     def __init__(self, folder: Path) -> None:
         self.key = key_of(folder)
-        exports = [_exports(path_of(folder, epoch), [])[0] for epoch in (1, 2, 3)]
+        exports = [_exports(path_of(folder, epoch), Report())[0] for epoch in (1, 2, 3)]
         self.logs: list[Records] = [list(export.records) for export in exports]
         self.notes = [list(export.notes) for export in exports]
 
