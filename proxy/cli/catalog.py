@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from proxy.access import require_own
 from proxy.catalogue_sync import CatalogueSync, SyncSettings, bundled, kept
 from proxy.cli._settings import config_option, settings_from
 from proxy.cli._table import print_table, printable
@@ -44,6 +45,7 @@ def _place_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def sync(keyless: bool, accept_smaller: bool, **place: Any) -> None:
     """Fetch the catalogue, put it in force and print what changed."""
     settings = settings_from(place["config"])
+    require_own(place["data_dir"] or settings.data_dir)
     report = asyncio.run(_sync(settings, place, "" if keyless else _key(settings)).refresh(
         accept_smaller=accept_smaller
     ))  # fmt: skip

@@ -47,6 +47,11 @@ def test_sync_prints_what_it_fetched_and_what_is_new(catalog, simulator):
     assert "sha256:" in result.stdout
 
 
+def test_sync_as_the_first_command_makes_a_data_folder_for_its_owner_only(catalog, simulator, tmp_path):
+    catalog("sync", base_url=simulator.base_url)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 def test_sync_uses_the_gateway_key_when_there_is_one(catalog, simulator):
     catalog("sync", base_url=simulator.base_url, key="op-secret")
     catalog("sync", "--keyless", base_url=simulator.base_url, key="op-secret")
