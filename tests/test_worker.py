@@ -44,6 +44,12 @@ async def ended(worker: Worker) -> None:
     await worker.run()
 
 
+async def _held(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Keep silent for as long as the other side stays."""
+    while await reader.read(65_536):
+        pass
+
+
 async def test_a_worker_with_a_fresh_catalogue_is_ready_and_its_log_is_closed(
     tmp_path: Path, simulator: Simulator
 ) -> None:
@@ -75,7 +81,7 @@ async def test_a_gateway_that_keeps_silent_holds_up_no_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.worker._FIRST_FETCH", 0.05)
-    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(0), "127.0.0.1", 0)
+    silent = await asyncio.start_server(_held, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     worker = Worker(assembled(tmp_path, f"http://127.0.0.1:{port}"), refreshes=True, stops=())
     async with asyncio.timeout(10):
@@ -85,7 +91,7 @@ async def test_a_gateway_that_keeps_silent_holds_up_no_start(
 
 
 async def test_a_stop_is_not_held_up_by_a_gateway_that_keeps_silent(tmp_path: Path) -> None:
-    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(0), "127.0.0.1", 0)
+    silent = await asyncio.start_server(_held, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     worker = Worker(assembled(tmp_path, f"http://127.0.0.1:{port}"), refreshes=True, stops=())
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
