@@ -96,7 +96,7 @@ def decide(
     world = _World(matching, gateway, at, catalogue, quarantined)
     choices = [_choose(candidates, world), *(_fallback(call, i, world) for i in range(len(call.models) - 1))]
     features = tuple(on_feature(matching, effect) for effect in call.effects)
-    at_gateway = tuple(_on_gateway(choices[0], world))
+    at_gateway = tuple(dict.fromkeys(_on_gateway(choices, world)))
     held = (*(h for choice in choices for h in choice.held), *at_gateway)
     findings = (*(h.finding for h in held), *(f for feature in features for f in feature.findings))
     reason = _reason(choices, at_gateway, features)
@@ -151,10 +151,16 @@ def _on_route(route: Route, world: _World) -> Iterator[Held]:
         yield from on_route(policy, route, world.at)
 
 
-def _on_gateway(main: _Choice, world: _World) -> Iterator[Held]:
-    route = main.route.id if main.route else ""
+def _on_gateway(choices: Sequence[_Choice], world: _World) -> Iterator[Held]:
+    """Judge the gateway for every route that may serve, for a waiver excuses only those that it names."""
+    routes = dict.fromkeys(route.id for choice in choices for route in _may_serve(choice))
     for policy in world.policies:
-        yield from on_gateway(policy, world.gateway, route, world.at)
+        for route in routes or ("",):
+            yield from on_gateway(policy, world.gateway, route, world.at)
+
+
+def _may_serve(choice: _Choice) -> tuple[Route, ...]:
+    return choice.kept or ((choice.route,) if choice.route is not None else ())
 
 
 def _why_none(candidates: Candidates, judged: Sequence[tuple[Route, tuple[Held, ...]]], world: _World) -> str:
@@ -266,7 +272,7 @@ def _allowance(
 
 def _besides(choices: Sequence[_Choice]) -> tuple[Route, ...]:
     """Every route but the main one that may serve the call; each was chosen, so each complies."""
-    may = (route for choice in choices for route in choice.kept or (choice.route,) if route is not None)
+    may = (route for choice in choices for route in _may_serve(choice))
     main = choices[0].route
     found = {route.id: route for route in may if main is not None and route.id != main.id}
     return tuple(found.values())

@@ -250,6 +250,34 @@ def test_a_fallback_that_does_not_comply_never_may_serve(failing: Any) -> None:
     assert (resting.reason, resting.besides) == ("route_quarantined", ())
 
 
+def _gateway_waived(*routes: str, **fields: Any) -> Any:
+    days = {"approved_at": "2026-11-01", "valid_until": "2026-11-30"}
+    waived = {
+        "id": "w-1", "dimension": "gateway.content_retention", "routes": list(routes),
+        "because": "A pilot.", "approved_by": "The officer", **days,
+    }  # fmt: skip
+    return policy(gateway={"content_retention": "none"}, waivers=[waived], **fields)
+
+
+def test_a_waiver_about_the_gateway_excuses_no_fallback_that_it_does_not_name() -> None:
+    shelf, spare = Shelf(GOOD, route("example/b")), call(fallbacks=("example/b",))
+    assert judge(pin(GOOD), _gateway_waived("example/a")).allowed
+    refused = judge(pin(GOOD), _gateway_waived("example/a"), of=spare, catalogue=shelf)
+    assert (refused.allowed, refused.reason, refused.besides) == (False, "requirement_unknown", ())
+    allowed = judge(pin(GOOD), _gateway_waived("example/*"), of=spare, catalogue=shelf)
+    assert allowed.allowed
+    about = [finding for finding in allowed.findings if finding.dimension == "gateway.content_retention"]
+    assert [finding.outcome for finding in about] == [Outcome.WAIVED]
+
+
+def test_a_waiver_about_the_gateway_excuses_no_member_of_an_unpinned_pool_that_it_does_not_name() -> None:
+    members = pool(GOOD, route("other/a"))
+    some = _gateway_waived("example/a", unsafe_forward_pools=True)
+    assert not judge(members, some, of=call("a")).allowed
+    assert judge(members, _gateway_waived("*", unsafe_forward_pools=True), of=call("a")).allowed
+    assert judge(members, _gateway_waived("example/a"), of=call("a")).allowed
+
+
 def test_without_a_catalogue_a_fallback_is_refused() -> None:
     assert judge(pin(GOOD), of=call(fallbacks=("example/a",))).reason == "model_not_pinned"
 
