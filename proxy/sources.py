@@ -72,10 +72,10 @@ def policy_source(paths: Sequence[Path], countries: Countries) -> Source[tuple[P
 
 
 def policy_files(paths: Iterable[Path]) -> list[Path]:
-    """The policy files among files and folders: `*.yaml` but suites and attestations."""
+    """The policy files among files and folders: `*.yaml` and `*.yml` but suites and attestations."""
     found: list[Path] = []
     for path in paths:
-        inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
         found += [file for file in inside if file == path or _is_policy(file)]
     return found
 

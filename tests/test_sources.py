@@ -100,13 +100,19 @@ def mistake(read: Callable[[], object]) -> str:
 
 
 def test_a_folder_is_its_policies_without_suites_and_attestations(folder: Path) -> None:
-    for name in ("open_test.yaml", "attestations.yaml", "attestations.example.yaml", "notes.txt", "x.yml"):
+    suites = ("open_test.yaml", "open_test.yml")
+    for name in (*suites, "attestations.yaml", "attestations.example.yml", "notes.txt"):
         (folder / name).write_text("nonsense")
     (folder / "deeper").mkdir()
     (folder / "deeper" / "more.yaml").write_text("nonsense")
     assert [file.name for file in policy_files([folder])] == ["confirmed.yaml", "mission.yaml", "open.yaml"]
     named = folder / "open_test.yaml"
     assert policy_files([named]) == [named]
+
+
+def test_either_ending_of_a_policy_file_puts_it_in_force(folder: Path) -> None:
+    (folder / "open.yaml").rename(folder / "open.yml")
+    assert [policy.id for policy in policy_source([folder], COUNTRIES).value()][1:2] == ["open"]
 
 
 def test_policies_of_several_places_are_read_together(folder: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from proxy.core.strict_yaml import Document, load
 from proxy.core.suite import run_suite, unnamed
 from proxy.core.suite_file import Suite, read_suite
 from proxy.core.waivers import read_waivers
+from proxy.sources import policy_files
 
 EXIT_INVALID = 3
 EXIT_FAILED = 4
@@ -39,7 +40,7 @@ def command() -> None:
 def check(paths: tuple[Path, ...]) -> None:
     """Report every mistake in policies, attestations, waivers and suites, with file, line and column.
 
-    PATHS are files or folders. A folder's *.yaml files are told apart by what they hold.
+    PATHS are files or folders. A folder's *.yaml and *.yml files are told apart by what they hold.
     """
     found = _load(paths)
     for policy in found.policies:
@@ -99,6 +100,7 @@ def _load(paths: Sequence[Path]) -> _Found:
     documents = _documents(paths, mistakes)
     found = _Found()
     countries = read_countries(table("countries.yaml"))
+    mistakes += _passed_over(paths, documents)
     try:
         found.policies = read_policies([doc for doc in documents if _kind(doc) == "policy"], countries)
     except Mistakes as group:
@@ -135,6 +137,13 @@ def _kind(doc: Document) -> str:
         if doc.data.keys() & {"attestations", "waivers"} and "policy" not in doc.data
         else "policy"
     )
+
+
+def _passed_over(paths: Sequence[Path], documents: Iterable[Document]) -> list[Mistake]:
+    """List the policies that the proxy would not read because of how their files are named."""
+    read = set(map(str, policy_files(paths)))
+    why = "in a folder, the proxy takes no file of this name for a policy; rename the file"
+    return [doc.mistake((), why) for doc in documents if _kind(doc) == "policy" and doc.name not in read]
 
 
 def _documents(paths: Sequence[Path], mistakes: list[Mistake]) -> list[Document]:

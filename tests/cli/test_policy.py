@@ -60,6 +60,20 @@ def test_check_tells_every_mistake_of_every_file_and_exits_with_3(folder: Path) 
             assert any(name in line and words in line for line in lines), (name, found.output)
 
 
+@pytest.mark.parametrize("name", ["attestations-required.yaml", "attestations_and_more.yml"])
+def test_a_policy_in_a_folder_that_the_proxy_would_pass_over_is_a_mistake(folder: Path, name: str) -> None:
+    (folder / "strict.yaml").rename(folder / name)
+    found = run("check", folder)
+    assert found.exit_code == 3
+    assert f"{name}:2:1" in found.output
+    assert "rename the file" in found.output
+
+
+def test_a_policy_is_checked_under_any_name_when_it_is_named_itself(folder: Path) -> None:
+    file = (folder / "strict.yaml").rename(folder / "attestations-required.yaml")
+    assert run("check", file).exit_code == 0
+
+
 def test_a_test_that_fails_exits_with_4_and_says_which(folder: Path) -> None:
     edit(folder / "us-zdr-no-training.yaml", "within: [US]", "within: [SE]")
     found = run("test", folder)
