@@ -16,7 +16,7 @@ from types import MappingProxyType
 from proxy.core.dimensions import DIMENSIONS, GATEWAY_DIMENSIONS
 from proxy.core.dimensions.base import Assertable
 from proxy.core.forms import Form
-from proxy.core.globs import matches
+from proxy.core.globs import IN_ROUTE, matches
 from proxy.core.nearest import did_you_mean
 from proxy.core.places import Countries
 from proxy.core.strict_yaml import Document
@@ -152,13 +152,23 @@ def _subject(form: Form) -> Subject:
         inner.wrong(
             ("route",), f"{route!r} is no route id; write provider/model exactly as the catalogue does"
         )
+    provider = inner.text("provider")
     return Subject(
         gateway="gateway" in named,
         route=route,
-        provider=inner.text("provider"),
-        models=inner.texts("models"),
-        except_models=inner.texts("except_models"),
+        provider=provider,
+        models=_tails(inner, "models", provider),
+        except_models=_tails(inner, "except_models", provider),
     )
+
+
+def _tails(form: Form, name: str, provider: str) -> tuple[str, ...]:
+    """Take patterns for what follows the provider; an exception that fits nothing would except nothing."""
+    found = form.patterns(name, IN_ROUTE, "fits no route; write it as the catalogue does")
+    for i, pattern in enumerate(found):
+        if provider and pattern.startswith(f"{provider}/"):
+            form.wrong((name, i), f"write {pattern!r} without its provider, which is {provider!r} already")
+    return found
 
 
 def _claims(

@@ -120,6 +120,14 @@ class Form:
                 found.append(item)
         return tuple(found)
 
+    def patterns(self, name: str, fitting: re.Pattern[str], why: str) -> tuple[str, ...]:
+        """Take a list of patterns; one that can fit nothing would look like a rule and be none."""
+        found, value = self.texts(name), self.data.get(name)
+        for i, pattern in enumerate(value if isinstance(value, list) else []):
+            if pattern in found and not fitting.fullmatch(str(pattern)):
+                self.wrong((name, i), f"{pattern!r} {why}")
+        return found
+
     def instant(self, name: str, why: str, *, end_of_day: bool = False) -> datetime | None:
         """Take a mandatory date or a date with time and zone.
 

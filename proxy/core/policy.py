@@ -17,7 +17,7 @@ from proxy.core.dimensions import DIMENSIONS, GATEWAY_DIMENSIONS, Dimension, Mis
 from proxy.core.errors import Mistake, Mistakes
 from proxy.core.features import Treatment, treatments
 from proxy.core.forms import Form, kind_of
-from proxy.core.globs import matches
+from proxy.core.globs import HOLDER, ROUTE, matches
 from proxy.core.nearest import did_you_mean
 from proxy.core.places import Countries
 from proxy.core.strict_yaml import Document
@@ -172,7 +172,8 @@ def _scope(form: Form) -> Scope:
     if not form.need("applies_to", 'say whom it covers, for example {projects: ["*"]}'):
         return Scope()
     inner = form.within("applies_to", fields=SCOPE_FIELDS)
-    scope = Scope(*(inner.texts(field) for field in SCOPE_FIELDS))
+    why = "fits nobody; names are letters, digits, '.', '_' and '-', and * stands for any of them"
+    scope = Scope(*(inner.patterns(field, HOLDER, why) for field in SCOPE_FIELDS))
     empty = [field for field in SCOPE_FIELDS if inner.data.get(field) == []]
     for field in empty:
         inner.wrong((field,), 'an empty list covers nobody; write ["*"] for all, or leave the field out')
@@ -187,7 +188,8 @@ def _models(form: Form) -> Models:
     inner = form.within("models", fields=("allow", "deny"))
     if inner.data.get("allow") == []:
         inner.wrong(("allow",), "an empty list would allow nothing; name routes, or leave the field out")
-    return Models(inner.texts("allow"), inner.texts("deny"))
+    why = "fits no route; write provider/model as the catalogue does, or * for what may be anything"
+    return Models(inner.patterns("allow", ROUTE, why), inner.patterns("deny", ROUTE, why))
 
 
 def _required(form: Form, block: str, dimensions: Sequence[Dimension], countries: Countries) -> Required:

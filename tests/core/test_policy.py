@@ -188,6 +188,30 @@ def test_a_deny_list_outweighs_an_allow_list(models: dict[str, Any], refused: se
     assert {name for name in ("openai/a", "openai/b", "azure/a") if one.models.refuses(name)} == refused
 
 
+@pytest.mark.parametrize("field", ["allow", "deny"])
+@pytest.mark.parametrize("pattern", ["gpt-5.5", "openai", " openai/x", "\u043epenai/*", "openai\\x*"])
+def test_a_model_that_no_route_can_be_called_is_a_mistake(field: str, pattern: str) -> None:
+    with pytest.raises(Mistakes) as raised:
+        policy(models={field: ["openai/*", pattern]})
+    (told,) = raised.value.found
+    assert "fits no route" in str(told)
+    assert told.line == 11
+
+
+@pytest.mark.parametrize("pattern", ["*", "*gpt*", "a/b/c:d@e+f~g", "openai/*", "gpt*"])
+def test_every_pattern_that_may_fit_a_route_is_taken(pattern: str) -> None:
+    assert policy(models={"deny": [pattern]}).models.deny == (pattern,)
+
+
+@pytest.mark.parametrize("field", ["organisations", "projects", "keys"])
+@pytest.mark.parametrize("pattern", ["web ", "acme/web", "w\u0435b", "w?b", "", "web,app"])
+def test_a_scope_that_no_caller_can_be_in_is_a_mistake(field: str, pattern: str) -> None:
+    with pytest.raises(Mistakes) as raised:
+        policy(applies_to={field: ["studio", pattern]})
+    (told,) = raised.value.found
+    assert told.line
+
+
 WAIVER = """waivers:
   - id: w1
     policy: %s
