@@ -8,10 +8,11 @@ nobody has shown that it was bought.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from proxy.core.rows import Row, Said, plain, said, zdr_fact
-from proxy.core.spans import find_seconds, span_words
+from proxy.core.spans import find_seconds, says_only, span_words
 from proxy.core.values import Json
 
 _NOTHING = frozenset(
@@ -38,6 +39,19 @@ _NOTHING = frozenset(
     ]
 )
 _VOLATILE = ("in-memory", "in memory", "volatile", "ram only", "memory only")
+# A sentence that says more than where and how long is no promise that nothing else is kept.
+_VOLATILE_WORDS = """
+cache cached caching for in kept memory only prompt prompts ram retained stored volatile
+"""
+_AROUND_VOLATILE = frozenset(_VOLATILE_WORDS.split())
+_FLAGGED_WORDS = """
+abuse content flagged for kept log logs only prompts requests retained retention stored
+"""
+_AROUND_FLAGGED = frozenset(_FLAGGED_WORDS.split())
+_FLAGGED = re.compile(r"(only )?(abuse-)?flagged\b")
+_HEADS = ("summary", "description", "text", "label", "kind", "default", "status", "enabled", "value")
+_ELSEWHERE = frozenset(["storage_location", "human_review", "note", "notes", "source", "sources", "url"])
+"""What a block says beside its keeping, and other dimensions read."""
 _PERIODS = (("retention_days", 86_400), ("days", 86_400), ("retention_hours", 3600), ("ttl_seconds", 1))
 
 
@@ -54,12 +68,19 @@ class Kept:
 def read_keeping(row: Row, *paths: str, fact: str = "") -> Kept:
     """Read what a pipeline keeps from its statements and its tri-state fact; the worst counts."""
     found = said(row, *paths)
-    readings = [_statement(value) for _, value in found]
+    readings = [_statement(value) for _, value in found if _speaks(value)]
     truth = zdr_fact(row, fact) if fact else None
-    if truth is not None:
-        facts = said(row, f"compliance.zdr.{fact}", f"route.zdr.{fact}")
-        found = (*found, *facts)
-    return _worst(readings, truth, found)
+    facts = said(row, f"compliance.zdr.{fact}", f"route.zdr.{fact}") if fact else ()
+    if facts and truth is None:
+        readings.append(Kept(None))
+    return _worst(readings, truth, (*found, *facts))
+
+
+def _speaks(value: Json) -> bool:
+    """Tell whether a statement says anything of keeping; a block may hold nothing but nulls and places."""
+    if not isinstance(value, dict):
+        return True
+    return any(each not in (None, "", [], {}) for key, each in value.items() if key not in _ELSEWHERE)
 
 
 def _worst(readings: list[Kept], truth: bool | None, found: Said) -> Kept:
@@ -72,7 +93,9 @@ def _worst(readings: list[Kept], truth: bool | None, found: Said) -> Kept:
         return Kept(sort, max(periods, default=None), until_deleted, found)
     if truth is True:
         return Kept("content", None, False, found)
-    if truth is False or any(reading.kept == "none" for reading in readings):
+    if any(reading.kept is None for reading in readings):
+        return Kept(None, None, False, found)
+    if truth is False or readings:
         return Kept("none", 0, False, found)
     return Kept(None, None, False, found)
 
@@ -95,34 +118,41 @@ def _sentence(text: str) -> Kept:
     if text in ("true", "yes", "on", "enabled"):
         return Kept("content")
     until_deleted = "until deleted" in text or text == "until_deleted"
-    sort = "volatile" if any(word in text for word in _VOLATILE) else "content"
-    if "flagged only" in text or "only flagged" in text or "abuse-flagged" in text:
-        sort = "flagged"
-    return Kept(sort, find_seconds(text), until_deleted)
+    return Kept(_sort(text), find_seconds(text), until_deleted)
+
+
+def _sort(text: str) -> str:
+    if _FLAGGED.match(text) and says_only(text, _AROUND_FLAGGED):
+        return "flagged"
+    volatile = any(word in text for word in _VOLATILE) and says_only(text, _AROUND_VOLATILE)
+    return "volatile" if volatile else "content"
 
 
 def _block(block: dict[str, Json]) -> Kept:
-    for key in ("summary", "description", "text", "label", "kind", "default", "status", "enabled", "value"):
-        if isinstance(block.get(key), (bool, str)):
-            head = _statement(block[key])
-            break
-    else:
-        head = Kept(None)
-    seconds = _period(block)
-    if seconds == 0 and head.kept in (None, "none"):
-        return Kept("none", 0)
-    if seconds:
-        sort = head.kept if head.kept not in (None, "none") else "content"
-        return Kept(sort, max(seconds, head.seconds or 0), head.until_deleted)
-    return head
+    """Read a block by its worst member; none is kept only where nothing in it is left to wonder about."""
+    heads = [_statement(block[key]) for key in _HEADS if isinstance(block.get(key), (bool, str))]
+    seconds, unsure = _period(block)
+    kept = [head for head in heads if head.kept not in (None, "none")]
+    if kept or seconds:
+        worst = _worst(kept or [Kept("content")], None, ())
+        longest = max(seconds or 0, worst.seconds or 0) or None
+        return Kept(worst.kept, None if unsure else longest, worst.until_deleted)
+    settled = {*_HEADS, *_ELSEWHERE, *(key for key, _ in _PERIODS)}
+    unsure = unsure or any(each for key, each in block.items() if key not in settled)
+    if unsure or any(head.kept is None for head in heads) or (seconds is None and not heads):
+        return Kept(None)
+    return Kept("none", 0)
 
 
-def _period(block: dict[str, Json]) -> int | None:
-    for key, size in _PERIODS:
-        amount = block.get(key)
-        if isinstance(amount, (int, float)) and not isinstance(amount, bool) and amount >= 0:
-            return -int(-amount * size // 1)
-    return None
+def _period(block: dict[str, Json]) -> tuple[int | None, bool]:
+    """The longest period of a block in seconds, and whether it states one that cannot be read."""
+    stated = [(block[key], size) for key, size in _PERIODS if block.get(key) is not None]
+    read = [
+        -int(-amount * size // 1)
+        for amount, size in stated
+        if isinstance(amount, (int, float)) and not isinstance(amount, bool) and amount >= 0
+    ]
+    return max(read, default=None), len(read) < len(stated)
 
 
 # -- what is kept anywhere -------------------------------------------------------------------------

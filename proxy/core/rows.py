@@ -13,6 +13,9 @@ from proxy.core.values import Basis, Claim, Json
 Row: TypeAlias = Mapping[str, Json]
 Said: TypeAlias = "tuple[tuple[str, Json], ...]"
 """Statements found in a row: the dotted path where each stands, and its value."""
+_PLACES = ("countries", "country", "location", "locations")
+_NO_PLACES = ("label", "note", "notes", "source", "sources")
+_WIDER = ("EU", "EEA")
 
 
 def look(row: Row, path: str) -> Json:
@@ -64,7 +67,10 @@ def zdr_status(row: Row) -> str:
         "route.data_handling.zdr.status", "route.data_handling.zdr",
         "compliance.zdr.status", "compliance.zdr", "route.zdr.status", "route.zdr",
     )  # fmt: skip
-    statuses = {_status(plain(value)) for _, value in said(row, *paths) if isinstance(value, str)}
+    # An object is a block of facts, unless it stands where the word should be.
+    found = said(row, *paths)
+    words = [value for path, value in found if path.endswith("status") or not isinstance(value, dict)]
+    statuses = {_status(plain(word)) if isinstance(word, str) else "none" for word in words}
     # Two sources that disagree leave the weaker promise standing.
     return next((word for word in ("none", "enterprise", "always") if word in statuses), "")
 
@@ -126,9 +132,16 @@ def _places(value: Json) -> list[str]:
     if isinstance(value, str):
         return [value.strip()]
     if isinstance(value, list):
-        return [word for item in value for word in _places(item)]
-    if isinstance(value, dict):
-        keys = ("countries", "country", "location", "locations", "region")
-        named = [value[key] for key in keys if value.get(key) not in (None, "", [])]
-        return [word for item in named[:1] for word in _places(item)] or ["?"]
-    return ["?"]
+        return [word for item in value for word in _places(item)] or ["?"]
+    return _named_places(value) if isinstance(value, dict) else ["?"]
+
+
+def _named_places(block: dict[str, Json]) -> list[str]:
+    """Take every place that an object names; what else it says may be a place too, so it is unknown."""
+    named = [block[key] for key in _PLACES if block.get(key) not in (None, "", [])]
+    region = block.get("region")
+    # A wider region is said beside a country and adds nothing; any other word may be another place.
+    if region not in (None, "", []) and not (named and region in _WIDER):
+        named.append(region)
+    other = [key for key, each in block.items() if each and key not in (*_PLACES, *_NO_PLACES, "region")]
+    return [word for each in (*named, *("?" for _ in other)) for word in _places(each)] or ["?"]

@@ -10,11 +10,24 @@ SPAN_PATTERN = "^[1-9][0-9]{0,5}(s|m|h|d|w)$"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _STRICT = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
-_LOOSE = re.compile(r"(\d{1,5})[\s-]*(second|sec|minute|min|hour|hr|h|day|d|week|month|year)s?\b")
+_LOOSE = re.compile(r"(?<![\d.,])(\d{1,5})[\s-]*(second|sec|minute|min|hour|hr|h|day|d|week|month|year)s?\b")
 _LOOSE_UNITS = {
     "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "h": 3600,
     "day": 86_400, "d": 86_400, "week": 604_800, "month": 31 * 86_400, "year": 366 * 86_400,
 }  # fmt: skip
+_LIMITS = re.compile(
+    r"\b(up to|at most|not? (longer|more) than"
+    r"|(deleted|removed|purged|erased|expires?) (automatically )?after)\b"
+)
+_SIGNS = re.compile(r"[^\w\s()\[\],;:.'/-]")
+_WORDS = re.compile(r"\w+")
+_PERIOD_WORDS = """
+a abuse and api automatically cache cached caching content data debug disk flagged for in input
+inputs is kept limited log logged logging logs max maximum memory misuse moderation monitoring of on
+only or output outputs period prompt prompts ram request requests response responses retained
+retention rolling safety security storage stored the to trust volatile window with
+"""
+_AROUND_PERIODS = frozenset(_PERIOD_WORDS.split())
 
 
 def parse_span(text: str) -> timedelta | None:
@@ -26,10 +39,17 @@ def parse_span(text: str) -> timedelta | None:
 def find_seconds(text: str) -> int | None:
     """Find the longest duration that a sentence names, in seconds; None when it names none.
 
-    Months and years count at their longest, because the result is read as an upper bound.
+    Months and years count at their longest, because the result is read as an upper bound. So a sentence
+    that says anything else than how long what is kept (`at least`, `or more`, `one year`) names none.
     """
     lengths = [int(n) * _LOOSE_UNITS[unit] for n, unit in _LOOSE.findall(text.casefold())]
-    return max(lengths, default=None)
+    return max(lengths, default=None) if says_only(text, _AROUND_PERIODS) else None
+
+
+def says_only(text: str, words: frozenset[str]) -> bool:
+    """Tell whether a sentence has no words but the given ones, durations and phrases that limit them."""
+    left = _LIMITS.sub(" ", _LOOSE.sub(" ", text.casefold()))
+    return not _SIGNS.search(left) and words.issuperset(_WORDS.findall(left))
 
 
 def span_words(seconds: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.keeping import Kept, keeping, kept_anywhere, period_words, read_keeping
+from proxy.core.keeping import LOGGING, Kept, keeping, kept_anywhere, period_words, read_keeping
 
 DAY = 86_400
 
@@ -38,6 +38,21 @@ def kept(value: Any) -> tuple[str | None, int | None]:
         ({"enabled": False, "retention_days": 30}, ("content", 30 * DAY)),
         ({"enabled": True, "retention_days": 0}, ("content", None)),
         ({"summary": "flagged only", "retention_days": 30}, ("flagged", 30 * DAY)),
+        ({"enabled": False, "retention_days": "30"}, (None, None)),
+        ({"enabled": False, "retention_days": -1}, (None, None)),
+        ({"enabled": True, "retention_days": "30", "retention_hours": 1}, ("content", None)),
+        ({"retention_days": 0, "retention_hours": 24}, ("content", DAY)),
+        ({"enabled": False, "until_deleted": True}, (None, None)),
+        ({"kind": "none", "retention": "30 days"}, (None, None)),
+        ({"summary": "none", "enabled": True}, ("content", None)),
+        ({"summary": "unknown", "retention_days": 0}, (None, None)),
+        ({"enabled": False, "storage_location": "Sweden", "until_deleted": False}, ("none", 0)),
+        ("All content for 30 days, abuse-flagged longer", ("content", None)),
+        ("not flagged only: all content", ("content", None)),
+        ("Abuse-flagged and sampled content", ("content", None)),
+        ("In-memory by default; extended caching on disk for 24 hours", ("content", None)),
+        ("not in-memory: persisted for 24 hours", ("content", None)),
+        ("in memory and on disk", ("content", None)),
         ({}, (None, None)),
         ([1], ("content", None)),
         (7, ("content", None)),
@@ -58,6 +73,25 @@ def test_a_fact_adds_to_the_words_and_never_takes_away() -> None:
     assert read_keeping(row, "compliance.logging", fact="logging").kept == "content"
     row = {"compliance": {"zdr": {"logging": False}, "logging": "30 days"}}
     assert read_keeping(row, "compliance.logging", fact="logging").kept == "content"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"route": {"data_handling": {"logging": "unknown"}}},
+        {"route": {"data_handling": {"logging": {"until_deleted": True}}}},
+        {"route": {"zdr": {"logging": "yes"}}},
+    ],
+)
+def test_what_one_statement_leaves_open_no_other_one_settles(other: Any) -> None:
+    row: Any = {"compliance": {"logging": "None"}, **other}
+    assert read_keeping(row, *LOGGING, fact="logging").kept is None
+
+
+@pytest.mark.parametrize("block", [{}, {"retention_days": None}, {"storage_location": "Sweden"}])
+def test_a_block_that_says_nothing_of_keeping_leaves_a_statement_as_it_is(block: Any) -> None:
+    row: Any = {"compliance": {"logging": "None"}, "route": {"data_handling": {"logging": block}}}
+    assert read_keeping(row, *LOGGING, fact="logging").kept == "none"
 
 
 def test_something_kept_anywhere_outweighs_what_is_not_established() -> None:

@@ -48,6 +48,38 @@ def test_the_longest_period_that_a_sentence_names_counts(text: str, seconds: int
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "at least 30 days",
+        "More than 30 days",
+        "30 days or more",
+        "> 30 days",
+        "30 days minimum",
+        "not less than 30 days",
+        "30 days after account deletion",
+        "Indefinitely; deleted 30 days after a request",
+        "30 days, or one year for flagged content",
+        "30 days; longer where the law requires",
+        "30 days to 5 yrs",
+        "24h to 4w",
+        "30 days, 6 mos",
+        "100000 days",
+        "1,000 days",
+        "30 days (extendable)",
+    ],
+)
+def test_a_sentence_that_leaves_room_for_longer_names_no_longest_period(text: str) -> None:
+    assert find_seconds(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["no longer than 30 days", "deleted automatically after 30 days", "max. 30 days"]
+)
+def test_words_that_end_a_period_leave_it_as_it_is(text: str) -> None:
+    assert find_seconds(text) == 30 * 86_400
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [
         (86_400, "1 day"),

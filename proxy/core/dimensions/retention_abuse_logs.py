@@ -52,7 +52,8 @@ class RetentionAbuseLogs(KeepingDimension):
             return _kept(worst, found, contract=status == "enterprise")
         if logging.kept == moderation.kept == "none":
             return catalogued(keeping("none"), "no abuse monitoring keeps content", found)
-        if status == "always" and not has_zdr_facts(row):
+        doubtful = any(pipe.found and pipe.kept is None for pipe in (logging, moderation))
+        if status == "always" and not doubtful and not has_zdr_facts(row):
             return catalogued(keeping("none"), "zero data retention always", ("zdr.status",))
         if status == "enterprise":
             return catalogued(keeping("unsaid", contract=True), _CONTRACT, ("zdr.status",))

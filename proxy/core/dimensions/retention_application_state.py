@@ -49,7 +49,7 @@ class RetentionApplicationState(KeepingDimension):
         if state.kept is not None:
             value = keeping(state.kept, state.seconds, until_deleted=state.until_deleted, contract=contract)
             return catalogued(value, period_words(state, "application state is kept"), state.found)
-        if status == "always":
+        if status == "always" and not state.found:
             return catalogued(keeping("none"), "zero data retention always", ("zdr.status",))
         if contract:
             words = "zero data retention only under an Enterprise contract"

@@ -43,6 +43,11 @@ def outcome(asked: Any, row: dict[str, Any]) -> Outcome:
         ({"compliance": {"zdr": "None"}}, Outcome.UNKNOWN),
         ({"route": ENTERPRISE}, Outcome.UNMET),
         ({"route": {"data_handling": {"zdr": {"status": "always"}}}}, Outcome.MET),
+        # A word for all does not settle what a statement on one pipeline leaves open.
+        (
+            {"route": {"data_handling": {"zdr": {"status": "always"}, "moderation": "not established"}}},
+            Outcome.UNKNOWN,
+        ),
         # The newer tri-state facts speak louder than the older word.
         ({"route": {"data_handling": {"zdr": {"status": "always"}}}, **facts(True, False)}, Outcome.UNMET),
         ({"route": {"data_handling": {"zdr": {"status": "always"}}}, **facts(False, None)}, Outcome.UNKNOWN),

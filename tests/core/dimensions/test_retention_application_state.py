@@ -21,6 +21,7 @@ STATE = RetentionApplicationState()
         ({"compliance": {"content_storage": True}}, Outcome.UNMET),
         ({"compliance": {"content_storage": None}}, Outcome.UNKNOWN),
         ({"route": {"data_handling": {"zdr": {"status": "always"}}}}, Outcome.MET),
+        ({"route": {"data_handling": {"zdr": "always", "content_storage": "unknown"}}}, Outcome.UNKNOWN),
         ({"route": {"data_handling": {"zdr": {"status": "enterprise"}}}}, Outcome.UNMET),
         # That nothing is logged does not say that nothing is stored.
         ({"compliance": {"zdr": {"logging": False, "moderation": False}}}, Outcome.UNKNOWN),
