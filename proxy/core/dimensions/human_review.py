@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,7 @@ from proxy.core.values import Claim, Json, Outcome
 _ORDER = ("none", "safety_hits", "allowed")
 _NONE = frozenset(["none", "no", "never", "false", "forbidden", "no human review"])
 _ALLOWED = frozenset(["yes", "true", "allowed", "possible"])
+_FLAGGED = re.compile(r"safety[_ ]hits[_ ]only|((abuse|safety)-)?flagged only|only flagged( [a-z]+)?")
 _PATHS = (
     "compliance.human_review",
     "route.data_handling.human_review",
@@ -103,5 +105,4 @@ def _reading(value: Json) -> str | None:
         return "none"
     if text in _ALLOWED:
         return "allowed"
-    flagged = ("flagged only", "only flagged", "safety_hits_only", "safety hits only")
-    return "safety_hits" if any(word in text for word in flagged) else None
+    return "safety_hits" if _FLAGGED.fullmatch(text) else None

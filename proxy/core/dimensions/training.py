@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,6 +44,11 @@ _OPT_IN = frozenset(["opt_in", "opt-in", "opt in", "opt_in_only", "opt-in only"]
 _ALLOWED = frozenset(
     ["yes", "true", "on", "allowed", "opt_out", "opt-out", "opt out", "trains on customer data"]
 )
+_BY_DEFAULT = re.compile(
+    r"(no training|not (used for training|trained))( (on|with) [a-z]+( (and|or) [a-z]+)?( (data|content))?)?"
+    r",? by default"
+)
+_BLOCK = "route.data_handling.training"
 _PATHS = (
     "compliance.training", "compliance.zdr.training", "route.zdr.training",
     "route.data_handling.training", "route.data_handling.training.default",
@@ -91,8 +97,7 @@ class Training(Dimension):
     @override
     def read(self, row: Row) -> Claim:
         """Read every statement: a lax one outweighs all, "by default" outweighs a bare fact."""
-        found = said(row, *_PATHS)
-        found = tuple((path, value) for path, value in found if not isinstance(value, dict))
+        found = tuple(item for item in said(row, *_PATHS) if not _only_a_default(*item))
         if not found:
             return unstated()
         readings = {_reading(path, value) for path, value in found}
@@ -108,6 +113,16 @@ class Training(Dimension):
         if claim.value == "opt_in":
             remedy = f"attest no_training with the clause that rules it out, or {remedy}"
         return Judgement(Outcome.UNMET, requirement.asked, words_of(claim), remedy)
+
+
+def _only_a_default(path: str, value: Json) -> bool:
+    """Tell whether a statement is a block with nothing in it but the default, which has a path of its own."""
+    beside = {**value} if isinstance(value, dict) else None
+    if beside is None:
+        return False
+    if path == _BLOCK:
+        beside.pop("default", None)
+    return all(each in (None, "", [], {}) for each in beside.values())
 
 
 def _combine(readings: set[str | None], found: Said) -> str | None:
@@ -138,7 +153,7 @@ def _word(value: Json) -> str | None:
     text = plain(value)
     if text in _NEVER:
         return "never"
-    if text in _OPT_IN or ("by default" in text and text.startswith(("no ", "not "))):
+    if text in _OPT_IN or _BY_DEFAULT.fullmatch(text):
         return "opt_in"
     if text in _ALLOWED:
         return "allowed"

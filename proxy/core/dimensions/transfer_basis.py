@@ -92,11 +92,13 @@ class TransferBasis(Dimension):
 
     @override
     def read(self, row: Row) -> Claim:
-        """Read the bases named; one that is not understood makes the whole unknown."""
+        """Read the bases named; one that is not understood, or denied by another, makes all unknown."""
         found = said(row, *_PATHS)
         named = [word for _, value in found for word in _split(value)]
         bases = {_SPELLINGS.get(word) for word in named}
-        if not bases or None in bases:
+        # Clauses for a transfer that does not happen: one of the two statements is wrong.
+        contradictory = "none" in bases and len(bases) > 1
+        if not bases or None in bases or contradictory:
             return unstated(spoken(found))
         return catalogued(sorted(base for base in bases if base), spoken(found), found)
 

@@ -27,6 +27,9 @@ def row(**compliance: Any) -> dict[str, Any]:
         (row(zdr={"training": False}), "never"),
         (row(training="No training by default"), "opt_in"),
         (row(training="No training on prompts by default."), "opt_in"),
+        (row(training="Not used for training on customer data by default"), "opt_in"),
+        (row(training="Not excluded from training by default"), None),
+        (row(training="No opt-out: used for training by default"), None),
         (row(training="opt-in"), "opt_in"),
         (row(training="Conditional"), "conditional"),
         (row(training="depends on billing"), "conditional"),
@@ -46,6 +49,12 @@ def row(**compliance: Any) -> dict[str, Any]:
         ({"route": {"data_handling": {"training": {"default": "no"}}}}, "opt_in"),
         ({"route": {"data_handling": {"training": {"default": False}}}}, "opt_in"),
         ({"route": {"data_handling": {"training": {"default": "yes"}}}}, "allowed"),
+        # A block that says more than a default is not understood, and hides behind no other statement.
+        (row(training={"allowed": True}, zdr={"training": False}), None),
+        (row(training={"default": True}, zdr={"training": False}), None),
+        ({**row(training=NEVER), "route": {"data_handling": {"training": {"status": "allowed"}}}}, None),
+        ({"route": {"data_handling": {"training": {"default": "no", "from": "opt-in"}}}}, None),
+        ({"route": {"data_handling": {"training": {"default": "no", "from": None}}}}, "opt_in"),
         # Contradictions: the worse one counts, and what is not understood makes the whole unknown.
         (row(training=NEVER, zdr={"training": True}), "allowed"),
         (

@@ -23,6 +23,9 @@ BASIS = TransferBasis()
         ("DPF and SCCs", ["dpf", "scc"]),
         (["SCCs", "adequacy"], ["adequacy", "scc"]),
         ("Not applicable", ["none"]),
+        # Clauses for a transfer that does not happen: one of the two is wrong.
+        ("SCCs; none", None),
+        (["adequacy", "no transfer"], None),
         ("unknown", None),
         ("SCCs, magic", None),
         (7, None),
