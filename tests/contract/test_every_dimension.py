@@ -279,3 +279,17 @@ def fits(schema: Any, value: Any) -> bool:
     if schema.get("type") == "array":
         return len(value) >= schema.get("minItems", 0) and all(fits(schema["items"], item) for item in value)
     return True
+
+
+@every_dimension
+def test_every_attestation_that_a_remedy_names_meets_what_was_asked(dimension: Dimension) -> None:
+    for example in dimension.examples:
+        requirement = dimension.parse(example, COUNTRIES)
+        judged = dimension.judge(requirement, unstated(), at=AT)
+        if isinstance(requirement, NoDemand):
+            continue
+        named = [each for each in dimension.attestable if re.search(rf"\b{each.word}\b", judged.remedy)]
+        assert named
+        for each in named:
+            claimed = dimension.judge(requirement, claim(each.value), at=AT)
+            assert each.takes or claimed.outcome is Outcome.MET, (example, each.word)

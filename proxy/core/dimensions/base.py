@@ -109,16 +109,24 @@ class Dimension(ABC):
         if isinstance(requirement, NoDemand):
             return Judgement(Outcome.MET, requirement.asked, words_of(claim))
         if claim.value is None or claim.basis is Basis.UNKNOWN:
-            return Judgement(Outcome.UNKNOWN, requirement.asked, words_of(claim), self._missing(requirement))
+            missing = self._missing(requirement, at)
+            return Judgement(Outcome.UNKNOWN, requirement.asked, words_of(claim), missing)
         if claim.valid_until is not None and claim.valid_until <= at:
             lapsed = f"{claim.words} (lapsed {claim.valid_until:%Y-%m-%d})"
-            return Judgement(Outcome.UNKNOWN, requirement.asked, lapsed, self._missing(requirement))
+            return Judgement(Outcome.UNKNOWN, requirement.asked, lapsed, self._missing(requirement, at))
         return self._hold(requirement, claim, at)
 
-    def _missing(self, requirement: Requirement) -> str:
-        """Say what would settle a requirement on which nothing is known."""
-        words = " or ".join(assertable.word for assertable in self.attestable)
-        return f"have {self.title} attested ({words})"
+    def _missing(self, requirement: Requirement, at: datetime) -> str:
+        """Say what would settle a requirement on which nothing is known: only what would also meet it."""
+        helping = [each.word for each in self.attestable if self._helps(each, requirement, at)]
+        words = " or ".join(helping)
+        return f"have {self.title} attested ({words})" if words else self._unmet(requirement)
+
+    def _helps(self, assertable: Assertable, requirement: Requirement, at: datetime) -> bool:
+        if assertable.takes:
+            return True
+        claim = Claim(assertable.value, Basis.ATTESTATION, assertable.word, "attestation")
+        return self._hold(requirement, claim, at).outcome is Outcome.MET
 
     def _unmet(self, requirement: Requirement) -> str:
         """Say what would meet a requirement that is known to be unmet."""
@@ -204,7 +212,7 @@ class PlaceDimension(Dimension):
         outcome = self._place(requirement.permitted, claim)
         if outcome is Outcome.MET:
             return Judgement(outcome, requirement.asked, words_of(claim), until=claim.valid_until)
-        remedy = self._missing(requirement)
+        remedy = self._missing(requirement, at)
         if outcome is Outcome.UNMET:
             remedy = self._unmet(requirement)
         return Judgement(outcome, requirement.asked, words_of(claim), remedy)

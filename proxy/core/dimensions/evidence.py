@@ -99,7 +99,8 @@ class Evidence(Dimension):
         assert isinstance(requirement, Fresh)
         verified = _instant(claim.value)
         if verified is None or verified > at + _SKEW:
-            return Judgement(Outcome.UNKNOWN, requirement.asked, words_of(claim), self._missing(requirement))
+            remedy = self._missing(requirement, at)
+            return Judgement(Outcome.UNKNOWN, requirement.asked, words_of(claim), remedy)
         ends = verified + requirement.age
         if at < ends:
             until = min(ends, claim.valid_until) if claim.valid_until else ends
