@@ -12,7 +12,7 @@ from jiter import from_json
 
 from proxy.core import strict_yaml
 from proxy.core.approval import approve
-from proxy.core.catalog import read_catalogue
+from proxy.core.catalog import Catalogue, read_catalogue
 from proxy.core.dialects import routing
 from proxy.core.policy import read_policy
 from proxy.core.values import RawRequest
@@ -34,6 +34,12 @@ def _world(policy: str, *pins: str) -> Revision:
         policies=(read_policy(strict_yaml.load(policy, "p.yaml"), revision().facts.countries),),
         catalogue=read_catalogue(rows, source="test", fetched_at=AT),
     )
+
+
+def _within_the_eu(pin: str) -> Catalogue:
+    clean: dict[str, Any] = {**US, "keeps": False, "country": "Sweden", "region": "EU"}
+    rows: Any = {"models": [row(pin, pin.rpartition("/")[2], clean)], "total": 1}
+    return read_catalogue(rows, source="test", fetched_at=AT)
 
 
 def _read(now: Revision, path: str, body: bytes) -> Asked:
@@ -73,6 +79,14 @@ def test_what_needs_no_second_rewrite_gets_none() -> None:
     visit, leaving, after = _ordered(US_POLICY, _message(inference_geo="us", model=ROUTE))
     assert after is None
     assert leaving.raw.body is visit.raw.body
+
+
+def test_a_region_outside_of_what_the_policy_permits_is_refused_though_its_route_lies_within() -> None:
+    inside = replace(_world(POLICY, ROUTE), catalogue=_within_the_eu(ROUTE))
+    for geo in ("us", "apac"):
+        body = json.dumps(_message(model=ROUTE, inference_geo=geo)).encode()
+        decision = inside.decide(_read(inside, "/v1/messages", body).call, CALLER, AT)
+        assert (decision.allowed, decision.reason) == (False, "feature_refused")
 
 
 # -- whoever may serve it --------------------------------------------------------------------------

@@ -293,7 +293,7 @@ def _edits(
         edits |= {place: Edit(place, "set", choice.route.id) for place in places[i] if place}
         rewrites.append(f"pin={choice.route.id}")
     for feature in features:
-        if feature.treatment is Treatment.REWRITE:
+        if feature.treatment is Treatment.REWRITE and not feature.effect.stays:
             edits |= {edit.pointer: edit for edit in feature.effect.edits}
             rewrites.append(f"undo={feature.effect.row}")
     return tuple(edits.values()), _distinct(rewrites)

@@ -261,9 +261,9 @@ def _first(path: Path) -> Iterator[str]:
 def _undos(row_id: str, about: Mapping[str, Json]) -> Iterator[Undo]:
     for written_undo in _list(about.get("undo", []), f"{row_id}.undo"):
         undo = _object(written_undo, f"{row_id}.undo")
-        if len({"set", "remove"} & undo.keys()) != 1 or ("set" in undo) != ("to" in undo):
-            raise Mistake(f"{row_id}: an undo is 'remove: WHAT' or 'set: WHAT, to: VALUE'")
-        op = "set" if "set" in undo else "remove"
+        op = next((op for op in ("set", "keep") if op in undo), "remove")
+        if len({"set", "keep", "remove"} & undo.keys()) != 1 or (op != "remove") != ("to" in undo):
+            raise Mistake(f"{row_id}: an undo is 'remove: WHAT', or 'set' or 'keep' with 'to: VALUE'")
         target = str(undo[op])
         path = () if target in ("match", "match_parent") else parse_path(target)
         yield Undo(op, target, path, undo.get("to"))

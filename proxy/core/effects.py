@@ -256,6 +256,8 @@ def _edits(row: Row, pointers: Sequence[Pointer], body: Json) -> tuple[Edit, ...
         for target in dict.fromkeys(_targets(undo, pointers, body)):
             if undo.op == "remove":
                 removed.append(target)
+            elif undo.op == "keep":
+                edits.append(Edit(target, "keep", undo.value))
             else:
                 edits.append(_set(body, target, undo.value))
     if removed:

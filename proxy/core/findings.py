@@ -213,8 +213,9 @@ def _judged(effect: Effect) -> tuple[Signal, ...]:
 
 
 def _feature(policy: Policy, signal: Signal, treatment: Treatment, effect: Effect) -> Finding:
-    rewritten = treatment is Treatment.REWRITE and bool(effect.edits) and not _moves_out(policy, effect)
-    met = treatment is Treatment.ALLOW or rewritten
+    outside = _moves_out(policy, effect)
+    rewritten = treatment is Treatment.REWRITE and bool(effect.edits) and not outside and not effect.stays
+    met = treatment is Treatment.ALLOW or rewritten or (effect.stays and not outside)
     claimed = f"{effect.feature} at {effect.path}" if effect.path else effect.feature
     return Finding(
         policy=policy.id,
@@ -225,20 +226,23 @@ def _feature(policy: Policy, signal: Signal, treatment: Treatment, effect: Effec
         basis=Basis.CATALOGUE,
         source=effect.row,
         route="",
-        remedy="" if met else _undo(signal, effect),
+        remedy="" if met else _undo(signal, effect, outside=outside),
     )
 
 
 def _moves_out(policy: Policy, effect: Effect) -> bool:
-    """Tell whether a rewrite would itself name a place outside of what the policy permits."""
+    """Tell whether a rewrite, or what stays, names a place outside of what the policy permits."""
     areas = [r.permitted for d, r in policy.requirements if isinstance(r, Within) and d.name == _INFERENCE]
-    values = {fold(edit.value) for edit in effect.edits if edit.op == "set" and isinstance(edit.value, str)}
+    values = {fold(edit.value) for edit in effect.edits if isinstance(edit.value, str)}
     return any(values & (area.known - area.inside) for area in areas)
 
 
-def _undo(signal: Signal, effect: Effect) -> str:
+def _undo(signal: Signal, effect: Effect, *, outside: bool) -> str:
     if signal is Signal.UNKNOWN_MEMBER:
         return f"leave out {effect.path}, or have the policy set unknown_members: drop"
+    if outside:
+        # The only value that is known would lead out of what the policy permits.
+        return f"use a route whose place no request chooses, or have the policy allow features.{signal.value}"
     change = next((edit for edit in effect.edits if edit.op == "set"), None)
     if change is not None:
         # The feature may be on because the member is missing, so leaving it out would not help.

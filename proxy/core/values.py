@@ -129,7 +129,10 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change to a body, named by pointer. `remove` ignores `value`; `set` creates or replaces."""
+    """One change to a body, named by pointer. `remove` ignores `value`; `set` creates or replaces.
+
+    `keep` changes nothing: it names a value that may stay where a policy permits the place it stands for.
+    """
 
     pointer: Pointer
     op: str
@@ -149,6 +152,11 @@ class Effect:
     path: str
     feature: str
     edits: tuple[Edit, ...] = ()
+
+    @property
+    def stays(self) -> bool:
+        """Tell whether nothing has to change where a policy permits the place that the request names."""
+        return bool(self.edits) and all(edit.op == "keep" for edit in self.edits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,26 @@ def test_a_rewrite_that_names_a_place_outside_is_no_rewrite(area: str, value: st
     assert found.refused is refused
 
 
+@pytest.mark.parametrize("treatment", ["rewrite", "refuse"])
+@pytest.mark.parametrize(("area", "refused"), [("US", False), ("EU", True)])
+def test_a_place_that_the_request_itself_names_is_held_against_the_policy(
+    treatment: str, area: str, refused: bool
+) -> None:
+    one = policy(require={"inference_location": {"within": [area]}}, features={"residency": treatment})
+    found = on_feature([one], effect(Signal.RESIDENCY, edits=(Edit(("inference_geo",), "keep", "us"),)))
+    assert found.refused is refused
+    assert "rewritten" not in found.findings[0].claimed
+
+
+@pytest.mark.parametrize("op", ["set", "keep"])
+def test_no_remedy_names_a_value_that_would_lead_out_of_what_the_policy_permits(op: str) -> None:
+    one = policy(require={"inference_location": {"within": ["EU"]}})
+    found = on_feature([one], effect(Signal.RESIDENCY, edits=(Edit(("inference_geo",), op, "us"),)))
+    remedy = found.findings[0].remedy
+    assert "inference_geo" not in remedy
+    assert "use a route whose place no request chooses" in remedy
+
+
 def test_an_unknown_member_is_dropped_where_the_policy_says_so() -> None:
     unknown = effect(Signal.UNKNOWN_MEMBER, edits=(Edit(("x",), "remove"),), path="x")
     assert on_feature([policy()], unknown).refused
