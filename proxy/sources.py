@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,19 +35,34 @@ class Source(Generic[T]):
 
     def __init__(self, what: str, stamp: Callable[[], Hashable], read: Callable[[], tuple[T, str]]) -> None:
         self.what = what
-        self.stamp = stamp
+        self._stamp = stamp
         self._read = read
         self._seen: Hashable = object()
         self._value: T | None = None
         self.digest = ""
 
+    def stamp(self) -> Hashable:
+        """The state of its files; files that may not even be looked at are in a state too."""
+        try:
+            return self._stamp()
+        except OSError as error:
+            return error.errno
+
     def value(self) -> T:
         """The part as its files have it now; raises `Mistakes` or `Mistake` and then keeps nothing."""
         stamp = self.stamp()
         if self._value is None or stamp != self._seen:
-            self._value, self.digest = self._read()
+            self._value, self.digest = self._taken()
             self._seen = stamp
         return self._value
+
+    def _taken(self) -> tuple[T, str]:
+        try:
+            return self._read()
+        except OSError as error:
+            # Whatever the system refuses is a mistake of this part: the others must not wait for it.
+            where = f"{error.filename} (of the {self.what})" if error.filename else f"the {self.what}"
+            raise Mistake(f"{where} cannot be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +88,20 @@ def policy_source(paths: Sequence[Path], countries: Countries) -> Source[tuple[P
 
 
 def policy_files(paths: Iterable[Path]) -> list[Path]:
-    """The policy files among files and folders: `*.yaml` and `*.yml` but suites and attestations."""
+    """The policy files among files and folders: `*.yaml` and `*.yml` but suites and attestations.
+
+    Raises OSError for a folder that cannot be looked into: its policies must not count as gone.
+    """
     found: list[Path] = []
     for path in paths:
-        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
-        found += [file for file in inside if file == path or _is_policy(file)]
+        found += _policies_in(path) if path.is_dir() else [path]
     return found
+
+
+def _policies_in(folder: Path) -> list[Path]:
+    # Not `glob`: to it, a folder that may not be looked into holds nothing.
+    files = [folder / name for name in sorted(os.listdir(folder)) if name.endswith((".yaml", ".yml"))]
+    return [file for file in files if _is_policy(file)]
 
 
 def _is_policy(file: Path) -> bool:
@@ -165,13 +189,15 @@ class Quarantine:
     def _written(self) -> frozenset[RouteId]:
         try:
             routes = orjson.loads(self._file.read_bytes())
+            if not isinstance(routes, list) or not all(isinstance(route, str) for route in routes):
+                raise ValueError
         except FileNotFoundError:
             return frozenset()
         except (OSError, ValueError):
             raise Mistake(
-                f"{self._file} is not readable; `ringfence catalog release` makes it anew"
+                f"{self._file} is not readable; the next catalogue that is fetched makes it anew"
             ) from None
-        return frozenset(RouteId(str(route)) for route in routes)
+        return frozenset(map(RouteId, routes))
 
 
 def with_contracts(policies: tuple[Policy, ...], contracts: Contracts, file: Path) -> tuple[Policy, ...]:

@@ -29,8 +29,9 @@ GATEWAY = "http://127.0.0.1:9"
 class Watched:
     """The files of an operator, what is in force, and each report of a change."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
+        self.patch = patch
         self.settings = settings_in(folder, GATEWAY)
         _adopt(folder)
         self.quarantine = Quarantine(self.settings.data_dir)
@@ -50,8 +51,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Watched:
-    return Watched(tmp_path)
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(tmp_path, monkeypatch)
 
 
 def test_the_first_revision_is_reported_with_nothing_before_it(watched: Watched) -> None:
@@ -168,7 +169,33 @@ def test_a_revoked_key_and_a_lifted_attestation_are_changes_too(watched: Watched
     assert len(set(digests)) == 3
 
 
-@pytest.mark.parametrize("breaks", [_broken_policy, _broken_contracts, _broken_quarantine, _no_policy])
+def _unsearchable_folder(watched: Watched) -> None:
+    """The system lets nobody look at the attestations: not even whether they are there."""
+    real = Path.stat
+
+    def stat(self: Path, **options: bool) -> os.stat_result:
+        if self.name == "attestations.yaml":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return real(self, **options)
+
+    watched.patch.setattr(Path, "stat", stat)
+
+
+def _quarantine_of_another_shape(watched: Watched) -> None:
+    watched.write("data/quarantine.json", "null")
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        _broken_policy,
+        _broken_contracts,
+        _broken_quarantine,
+        _no_policy,
+        _unsearchable_folder,
+        _quarantine_of_another_shape,
+    ],
+)
 def test_a_revoked_key_is_out_at_once_whatever_else_cannot_be_taken(
     breaks: Callable[[Watched], None], watched: Watched
 ) -> None:

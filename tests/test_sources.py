@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -126,6 +128,33 @@ def test_no_policy_at_all_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_policy_file_that_is_not_there_is_a_mistake_that_names_it(tmp_path: Path) -> None:
     assert "gone.yaml cannot be read" in mistake(policy_source([tmp_path / "gone.yaml"], COUNTRIES).value)
+
+
+def test_a_folder_that_cannot_be_looked_into_does_not_count_as_empty(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside another folder, its policies would be gone without a word, and what they forbid allowed."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "strict.yaml").write_text(POLICIES["mission"].replace("policy: us", "policy: strict-us"))
+    source = policy_source([folder, closed], COUNTRIES)
+    before, seen = source.value(), source.stamp()
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, _refusing(closed, getattr(os, name)))
+    assert source.stamp() != seen
+    with pytest.raises(Mistake, match=f"closed .* cannot be read: {os.strerror(errno.EACCES)}"):
+        source.value()
+    monkeypatch.undo()
+    assert source.value() == before
+
+
+def _refusing(closed: Path, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def refused(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    return refused
 
 
 def test_the_digest_is_of_what_a_file_says_and_not_of_how_it_is_written(folder: Path) -> None:
@@ -264,12 +293,12 @@ def test_what_cannot_be_written_down_still_holds_in_this_process(tmp_path: Path)
     assert source.value() == {A}
 
 
-@pytest.mark.parametrize("content", [b"[", b"{", b"\xff"])
+@pytest.mark.parametrize("content", [b"[", b"{", b"\xff", b"null", b"5", b'"a/x"', b'{"a/x": 1}', b"[null]"])
 def test_a_quarantine_that_cannot_be_read_is_a_mistake_that_says_what_to_do(
     content: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "quarantine.json").write_bytes(content)
-    with pytest.raises(Mistake, match="catalog release"):
+    with pytest.raises(Mistake, match="catalogue that is fetched"):
         Quarantine(tmp_path).source().value()
 
 
