@@ -27,6 +27,7 @@ class Letter(Enum):
     UP = b"u"
     CLOSED = b"-"
     TOLD = b"T"
+    LEAVING = b"d"
 
 
 class Report(TypedDict):

@@ -116,7 +116,11 @@ async def _work(settings: Settings, name: str, end: socket.socket) -> None:
             told = Told(**worker.report(), metrics=assembly.metrics.snapshot())
             channel.say(Letter.TOLD, orjson.dumps(told))
 
+    def leaving() -> None:
+        channel.say(Letter.LEAVING)
+
     channel = Channel(end, hear, worker.stop)
+    worker.at_parting(leaving)
     if name == FIRST:
         channel.say(Letter.UP)
     await worker.run()

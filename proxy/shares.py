@@ -7,11 +7,14 @@ parent of the workers: it is made anew at each start, and replaced, so that nobo
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import mkstemp
+
+from proxy.core.errors import Mistake
 
 _WORD = 8
 _CELLS = 8
@@ -88,6 +91,23 @@ def lay_out(path: Path, scopes: int, workers: int) -> None:
     finally:
         os.close(made)
     Path(beside).replace(path)
+
+
+def claim(path: Path) -> int:
+    """Keep other parents from laying out their file in the place of this one's, while the descriptor is open.
+
+    Raises `Mistake` when another parent has done so: it would count in one file, and its workers in another.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise Mistake(
+            f"another proxy counts its limits in {path.parent}. Stop it, or give this one a data_dir of its own."
+        ) from None
+    return lock
 
 
 def _size(scopes: int, workers: int) -> int:

@@ -21,7 +21,7 @@ from proxy.core.errors import RingfenceError
 from proxy.handover import Channel, Letter, Told, pair
 from proxy.logs import logger
 from proxy.metrics import Metrics
-from proxy.shares import lay_out, shares_file
+from proxy.shares import claim, lay_out, shares_file
 from proxy.stops import STOPS
 
 Run = Callable[[Settings, str, socket.socket], None]
@@ -51,6 +51,7 @@ class Member:
     channel: Channel
     up: asyncio.Event = field(default_factory=asyncio.Event)
     open: int = 0
+    leaving: bool = False
     told: asyncio.Future[bytes] | None = None
 
 
@@ -64,12 +65,14 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._failed = asyncio.Event()
         self._started = False
+        self._claim = -1
 
     async def start(self) -> None:
         """Start every worker, unless told to stop; raises `WorkerFailed` when one does not come up."""
         self._hear_signals()
         settings = self._settings
         if settings.limits:
+            self._claim = claim(shares_file(settings.data_dir))
             lay_out(shares_file(settings.data_dir), len(settings.limits), settings.workers)
         for number in range(settings.workers):
             self._spawn(f"w{number}")
@@ -100,6 +103,8 @@ class Supervisor:
             await self._stopping.wait()
             acceptor.close()
         await asyncio.to_thread(self._join)
+        if self._claim >= 0:
+            os.close(self._claim)
 
     @property
     def stopping(self) -> bool:
@@ -131,6 +136,8 @@ class Supervisor:
         member = self._members[name]
         if letter is Letter.CLOSED:
             member.open -= 1
+        elif letter is Letter.LEAVING:
+            member.leaving = True
         elif letter is Letter.UP:
             self._came_up(member)
         elif letter is Letter.TOLD and member.told is not None and not member.told.done():
@@ -186,7 +193,8 @@ class Supervisor:
 
     def _hand_over(self, connection: socket.socket) -> None:
         with connection:
-            serving = [member for member in self._members.values() if member.up.is_set()]
+            # One that drains gives connections back, and would be the least busy of all.
+            serving = [each for each in self._members.values() if each.up.is_set() and not each.leaving]
             for member in sorted(serving, key=lambda each: each.open):
                 if member.channel.say(Letter.CONNECTION, connection=connection):
                     member.open += 1

@@ -48,7 +48,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._first: asyncio.Timeout | None = None
         self._group = asyncio.TaskGroup()
-        self._acceptors: list[Acceptor] = []
+        self._partings: list[Callable[[], None]] = []
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -88,7 +88,11 @@ class Worker:
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Serve connections from a listening socket while it runs."""
         take = partial(self.take, tls=tls, closed=_nothing)
-        self._acceptors.append(Acceptor(sock, take))
+        self.at_parting(Acceptor(sock, take).close)
+
+    def at_parting(self, call: Callable[[], None]) -> None:
+        """Have something called once no connection is taken any more."""
+        self._partings.append(call)
 
     def take(self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]) -> None:
         """Serve a connection that another process has accepted; `closed` is called when it ends."""
@@ -161,8 +165,8 @@ class Worker:
         front = self._parts.front
         front.draining = True
         self._stop.set()
-        for acceptor in self._acceptors:
-            acceptor.close()
+        for part in self._partings:
+            part()
         front.stop_listening_to_idle()
         if front.busy:
             front.rest.clear()

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from proxy.config import Settings
+from proxy.core.errors import Mistake
 from proxy.handover import Channel, Letter
 from proxy.metrics import Metrics
 from proxy.shares import shares_file
@@ -252,6 +253,21 @@ async def test_what_limits_are_counted_in_is_there_only_when_there_are_some(tmp_
         assert not shares_file(tmp_path).exists()
     async with running(tmp_path, _serves, limits={"project:web": {"requests_per_minute": 1}}):
         assert shares_file(tmp_path).exists()
+
+
+async def test_a_second_parent_on_the_same_folder_leaves_the_counts_of_the_first_in_their_place(
+    tmp_path: Path,
+) -> None:
+    """A worker that is started anew would count in another file than its fellows."""
+    limits = {"project:web": {"requests_per_minute": 1}}
+    async with running(tmp_path, _serves, limits=limits):
+        before = shares_file(tmp_path).stat().st_ino
+        with pytest.raises(Mistake, match="data_dir of its own"):
+            async with running(tmp_path, _serves, limits=limits):
+                pass
+        assert shares_file(tmp_path).stat().st_ino == before
+    async with running(tmp_path, _serves, limits=limits):
+        assert shares_file(tmp_path).stat().st_ino != before
 
 
 async def test_a_worker_that_does_not_end_is_killed_at_last(

@@ -39,7 +39,7 @@ class WriterLock:
             os.close(self._file)
             raise JournalUnavailable(
                 f"another process is writing the audit log {writer}."
-                " Stop it, or give this one a audit.replica of its own."
+                " Stop it, or give this one a data_dir and an audit.replica of its own."
             ) from error
 
     def release(self) -> None:

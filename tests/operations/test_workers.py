@@ -61,6 +61,22 @@ def test_a_killed_worker_comes_back_under_its_name_while_the_others_serve() -> N
         assert sum(record["recovered"] for record in opened) == 1
 
 
+def test_a_worker_that_drains_alone_gets_no_new_connections_while_its_answers_end() -> None:
+    """It has the fewest, and would be handed every one of them only to give it back."""
+    with running(config={"workers": 2}) as stage:
+        clients = {name: Client(stage) for name in ("w0 first", "w1", "w0 second")}
+        streams = {name: client.stream(name) for name, client in clients.items()}
+        before = workers(stage)
+        os.kill(before["w1"], signal.SIGTERM)
+        assert eventually(lambda: '"event":"draining"' in stage.said())
+        assert [Client(stage).status() for _ in range(4)] == [200] * 4
+        for name, answer in streams.items():
+            assert b"[DONE]" in finish(stage, answer, name)
+        after = eventually(lambda: found if len(found := workers(stage)) == 2 else None)
+        assert eventually(lambda: workers(stage).get("w1", before["w1"]) != before["w1"]), after
+        assert Client(stage).status() == 200
+
+
 def test_limits_hold_for_all_workers_together() -> None:
     with running(config={"workers": 3, "limits": LIMITED}) as stage:
         clients = [Client(stage) for _ in range(12)]
