@@ -8,6 +8,8 @@ import orjson
 from aiohttp import web
 
 Report = Mapping[str, object]
+# Whoever does not read its answer must not hold up the end.
+_LAST_WORDS = 1.0
 
 
 class Admin:
@@ -27,7 +29,7 @@ class Admin:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()

@@ -105,7 +105,8 @@ def claim(path: Path) -> int:
     except OSError:
         os.close(lock)
         raise Mistake(
-            f"another proxy counts its limits in {path.parent}. Stop it, or give this one a data_dir of its own."
+            f"another proxy counts its limits in {path.parent}."
+            " Stop it, or give this one a data_dir of its own."
         ) from None
     return lock
 

@@ -30,10 +30,11 @@ class SpendLedger:
 
     def exchange(self, limits: Limits, month: str) -> None:
         """Write down what this worker has spent, and read what the others have."""
+        # Before writing, which a full disk may refuse: what the others have spent is known all the same.
+        limits.elsewhere(month, self._others(month))
         spent = limits.spent(month)
         if (month, spent) != self._written:
             self._write(month, spent)
-        limits.elsewhere(month, self._others(month))
 
     def _others(self, month: str) -> dict[str, int]:
         total: dict[str, int] = {}

@@ -27,6 +27,8 @@ _TICK = 0.05
 _SPEND_EVERY = 5.0
 _DISK_EVERY = 5.0
 _LAST_WORDS = 0.1
+# A sink may hang for ever; a worker that ends has 45 seconds beyond its drain.
+_SINKS_SECONDS = 10.0
 # A report goes to the parent process in one message of limited length.
 _MOST_MISTAKES, _LONGEST_MISTAKE = 40, 500
 _FIRST_FETCH = 10.0
@@ -183,7 +185,11 @@ class Worker:
             logger().warning("drain_deadline", connections=self._parts.front.busy)
 
     async def _close(self) -> None:
-        self._parts.ledger.exchange(self._parts.limits, _month())
+        try:
+            self._parts.ledger.exchange(self._parts.limits, _month())
+        except OSError as error:
+            # The log is worth more than the last seconds' spend.
+            logger().error("spend_not_written", **describe(error))
         self._parts.gateway.close()
         try:
             await self._parts.journal.close()
@@ -195,8 +201,10 @@ class Worker:
 
     def _stop_feeds(self) -> None:
         """Deliver what the sinks still lack, the last records of this log among it."""
+        until = time.monotonic() + _SINKS_SECONDS
         for feed in self._parts.feeds:
-            feed.stop()
+            if not feed.stop(max(0.0, until - time.monotonic())):
+                logger().error("sink_hangs", sink=feed.sink.name)
 
     # -- what goes on beside requests ------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -77,6 +78,17 @@ async def test_nothing_else_is_there(running: Running, path: str) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_nothing_can_be_changed(running: Running, path: str) -> None:
     assert (await get(running.url(path), "POST"))[0] == 405
+
+
+async def test_a_client_that_announces_what_it_does_not_send_does_not_hold_up_the_end(
+    running: Running,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.admin.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nContent-Length: 100000\r\n\r\nabc")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    async with asyncio.timeout(5):
+        await running.admin.stop()
+    writer.close()
 
 
 async def test_it_stops_listening_when_told() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy import ids, months
 from proxy.handover import MOST_BYTES
 from proxy.simulator import Options, Simulator
 from proxy.wiring import Assembly, assemble
@@ -63,6 +66,38 @@ async def test_a_worker_with_a_fresh_catalogue_is_ready_and_its_log_is_closed(
     assert worker.report()["troubles"][0] == "draining"
     assert kinds(tmp_path)[0] == "open"
     assert kinds(tmp_path)[-1] == "close"
+
+
+async def test_spend_that_cannot_be_written_down_does_not_keep_the_log_from_its_end(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    limits = {"project:web": {"monthly_spend_usd": 5}}
+    parts = assembled(tmp_path, simulator.base_url, limits=limits)
+    worker = Worker(parts, refreshes=True, stops=())
+    await worker.start()
+    shutil.rmtree(tmp_path / "data" / "spend", ignore_errors=True)
+    (tmp_path / "data" / "spend").write_text("no folder any more")
+    parts.limits.restore("project:web", months.month_of(ids.now()), 1)
+    await ended(worker)
+    assert kinds(tmp_path)[-1] == "close"
+
+
+async def test_a_sink_that_hangs_holds_up_the_end_for_a_while_only(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.worker._SINKS_SECONDS", 0.2)
+    pipe = tmp_path / "nobody reads"
+    os.mkfifo(pipe)
+    parts = assembled(tmp_path, simulator.base_url, sinks={"file": {"path": str(pipe)}})
+    worker = Worker(parts, refreshes=True, stops=())
+    await worker.start()
+    async with asyncio.timeout(10):
+        await ended(worker)
+    assert kinds(tmp_path)[-1] == "close"
+    # Its thread may go on now, and end.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert parts.feeds[0].stop(10)
+    os.close(reader)
 
 
 async def test_memory_is_settled_once_the_catalogue_is_there(

@@ -44,10 +44,14 @@ class Feed:
         """Starts feeding."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Delivers what is there, once, and ends."""
+    def stop(self, patience: float | None = None) -> bool:
+        """Delivers what is there, once, and ends; False for a sink that hangs longer than `patience` seconds.
+
+        What it has not taken is in the log, from where the next start goes on.
+        """
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
 
     @property
     def lag(self) -> int:
