@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,6 +25,7 @@ from proxy.core.strict_yaml import Document
 from proxy.core.values import RouteId
 from proxy.core.waivers import Waiver, read_waivers
 from proxy.keys import KeyFile
+from proxy.private_files import OWNER_ONLY, write_private
 
 T = TypeVar("T")
 
@@ -161,15 +164,29 @@ class Quarantine:
         """Take a route out of use; a file that has become unreadable is made anew from what it said."""
         self._here |= {route}
         try:
-            routes = sorted(self._written() | self._here)
-        except Mistake:
-            routes = sorted(self._read | self._here)
-        beside = self._file.with_suffix(".new")
-        try:
-            beside.write_bytes(orjson.dumps(routes))
-            beside.replace(self._file)
+            with self._alone():
+                self._read = self._known() | self._here
+                write_private(self._file, orjson.dumps(sorted(self._read)))
         except OSError:
             return
+        # From here on the file says it, and whoever clears the file clears it for every worker.
+        self._here = frozenset()
+
+    def _known(self) -> frozenset[RouteId]:
+        try:
+            return self._written()
+        except Mistake:
+            return self._read
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of workers that add routes at the same time, none may undo what another has added."""
+        lock = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, OWNER_ONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def clear(self) -> None:
         """Put every route back into use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,27 @@ def test_routes_in_quarantine_are_shared_through_their_file(tmp_path: Path) -> N
     assert orjson.loads((tmp_path / "quarantine.json").read_bytes()) == [A, B]
     one.clear()
     assert Quarantine(tmp_path).source().value() == frozenset()
+
+
+def test_a_route_that_one_worker_clears_is_back_in_use_in_the_one_that_had_added_it(tmp_path: Path) -> None:
+    """One worker fetches the catalogue for all; the others would refuse the route until they end."""
+    fetching, other = Quarantine(tmp_path), Quarantine(tmp_path)
+    source = other.source()
+    other.add(A)
+    assert source.value() == {A}
+    fetching.clear()
+    assert source.value() == fetching.source().value() == frozenset()
+    other.add(B)
+    assert source.value() == fetching.source().value() == {B}
+
+
+def test_of_workers_that_add_routes_at_the_same_time_none_undoes_another(tmp_path: Path) -> None:
+    workers = [Quarantine(tmp_path) for _ in range(8)]
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for number in range(10):
+            names = [RouteId(f"a/{number}-{worker}") for worker in range(len(workers))]
+            list(pool.map(lambda worker, name: worker.add(name), workers, names))
+    assert len(Quarantine(tmp_path).source().value()) == 80
 
 
 def test_what_cannot_be_written_down_still_holds_in_this_process(tmp_path: Path) -> None:
