@@ -138,7 +138,11 @@ class CatalogueSync:
     def _read(self, body: bytes, before: Catalogue, accept_smaller: bool) -> Catalogue:
         """Refuse what is not JSON with one reading, empty, only a page, or suddenly much smaller."""
         payload = _parse(body)
-        new = read_catalogue(payload, source=self._source, fetched_at=self._clock())
+        try:
+            new = read_catalogue(payload, source=self._source, fetched_at=self._clock())
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            # Reading takes whatever a row is made of; a mistake of ours in it must not end the proxy.
+            raise _Refused("unparsable") from None
         total = payload.get("total")
         if isinstance(total, int) and total > len(payload["models"]):
             raise _Refused("incomplete")

@@ -233,6 +233,23 @@ async def test_a_bad_answer_leaves_the_last_good_catalogue(gateway, tmp_path, co
     assert len(gateway.seen) == 2
 
 
+async def test_numbers_without_end_are_read_as_the_worst_that_they_can_mean(gateway, tmp_path):
+    gateway.body = (
+        b'{"models":[{"id":"a/b","compliance":{"logging":{"summary":"none","retention_days":1e999}}}],"total":1}'
+    )
+    report = await sync(gateway.base_url, tmp_path).refresh()
+    assert (report.replaced, len(report.catalogue.routes)) == (True, 1)
+
+
+async def test_rows_that_cannot_be_read_at_all_leave_the_last_good_catalogue(gateway, tmp_path, monkeypatch):
+    gateway.rows(row("a/atlas"))
+    under = sync(gateway.base_url, tmp_path)
+    good = (await under.refresh()).catalogue
+    monkeypatch.setattr("proxy.catalogue_sync.read_catalogue", lambda *_, **__: 1 // 0)
+    report = await under.refresh()
+    assert (report.replaced, report.code, report.catalogue) == (False, "unparsable", good)
+
+
 async def test_less_than_half_the_routes_are_not_believed_unless_told_so(gateway, tmp_path):
     under = sync(gateway.base_url, tmp_path)
     gateway.rows(*(row(f"a/{n}") for n in range(10)))

@@ -52,6 +52,8 @@ _FLAGGED = re.compile(r"(only )?(abuse-)?flagged\b")
 _HEADS = ("summary", "description", "text", "label", "kind", "default", "status", "enabled", "value")
 _ELSEWHERE = frozenset(["storage_location", "human_review", "note", "notes", "source", "sources", "url"])
 """What a block says beside its keeping, and other dimensions read."""
+# JSON can spell numbers beyond a float's range; what is kept that long is kept for ever.
+_LONGEST = 10**9
 _PERIODS = (("retention_days", 86_400), ("days", 86_400), ("retention_hours", 3600), ("ttl_seconds", 1))
 
 
@@ -148,7 +150,7 @@ def _period(block: dict[str, Json]) -> tuple[int | None, bool]:
     """The longest period of a block in seconds, and whether it states one that cannot be read."""
     stated = [(block[key], size) for key, size in _PERIODS if block.get(key) is not None]
     read = [
-        -int(-amount * size // 1)
+        -int(-min(amount, _LONGEST) * size // 1)
         for amount, size in stated
         if isinstance(amount, (int, float)) and not isinstance(amount, bool) and amount >= 0
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -32,6 +33,9 @@ def kept(value: Any) -> tuple[str | None, int | None]:
         ({"retention_days": 30}, ("content", 30 * DAY)),
         ({"retention_days": 0}, ("none", 0)),
         ({"retention_days": 1.5}, ("content", 129_600)),
+        # What JSON spells as 1e999 is read as a number without end.
+        ({"retention_days": math.inf}, ("content", 10**9 * DAY)),
+        ({"summary": "none", "retention_days": 1e308}, ("content", 10**9 * DAY)),
         ({"retention_days": None}, (None, None)),
         ({"retention_days": True}, (None, None)),
         ({"retention_days": -1}, (None, None)),
