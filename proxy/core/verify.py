@@ -116,8 +116,8 @@ def _always_unchecked(key: VerifierKey | None, anchored: Sequence[bytes], report
         report.unchecked.append("signatures: no verifier key was given")
     if not anchored:
         report.notes.append(
-            "no checkpoint from elsewhere was given: who holds both disk and signing key could have"
-            " rewritten all of this"
+            "no checkpoint from elsewhere was given: who can write to this disk could have cut off the newest"
+            " records and logs, and with the signing key rewritten all of this"
         )
     report.notes.append("not checked: that a decision was right, what the provider did, the writer's clock")
 
@@ -125,7 +125,8 @@ def _always_unchecked(key: VerifierKey | None, anchored: Sequence[bytes], report
 def records_of(lines: Iterable[bytes]) -> Iterator[tuple[str, int, bytes]]:
     """Log, number and bytes of each record of a JSON Lines export; raises Untrusted for a foreign line."""
     for number, line in enumerate(lines, 1):
-        body = line.rstrip(b"\n")
+        # An editor or a transfer may end lines in its own way; no record ends in white space.
+        body = line.rstrip(b"\r\n")
         try:
             record = orjson.loads(body)
             yield str(record["log"]), int(record["seq"]), body

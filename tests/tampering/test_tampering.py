@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.cli._audit_verify import _exports, _verified
+from proxy.cli._audit_files import exports_of
+from proxy.cli._audit_verify import _verified
 from proxy.core import tree, verify
 from proxy.core.checkpoint import Checkpoint, Signer, VerifierKey, parse_note
 from proxy.core.record import Draft, seal
@@ -273,7 +274,7 @@ class Honest:
 
     def __init__(self, folder: Path) -> None:
         self.key = key_of(folder)
-        exports = [_exports(path_of(folder, epoch), Report())[0] for epoch in (1, 2, 3)]
+        exports = [exports_of([path_of(folder, epoch)], Report())[0] for epoch in (1, 2, 3)]
         self.logs: list[Records] = [list(export.records) for export in exports]
         self.notes = [list(export.notes) for export in exports]
 
