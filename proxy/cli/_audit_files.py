@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+import orjson
+
 from proxy.core.errors import Untrusted
 from proxy.core.verify import Export, Report, Violation, records_of
+from proxy.core.verify_holds import Summaries
 
 _SQLITE = b"SQLite format 3\x00"
 _NOT_WRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
@@ -73,10 +76,18 @@ def _lines_of(file: Iterator[bytes], path: Path, unread: Report) -> list[Export]
 def _whole(lines: Iterator[bytes], path: Path, unread: Report) -> Iterator[bytes]:
     """The lines that have an end: a file that was copied while it grew breaks off in its last one."""
     for line in lines:
-        if line.endswith((b"\n", b"}")):
+        if line.endswith(b"\n") or not line.startswith(b"{") or _is_json(line):
             yield line
         else:
             unread.unchecked.append(f"{path}: breaks off within its last line")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _once(records: Iterator[Record] | Sequence[Record]) -> list[Record]:
@@ -115,6 +126,7 @@ def _log(path: Path, unread: Report) -> Export:
     try:
         log = _name(db)
         notes = [str(note).encode() for (note,) in db.execute("SELECT note FROM checkpoint ORDER BY size")]
+        summaries = _summaries(db)
     except BaseException:
         db.close()
         raise
@@ -122,7 +134,7 @@ def _log(path: Path, unread: Report) -> Export:
     beside = path.with_suffix(".checkpoint")
     if beside.is_file() and (note := beside.read_bytes()) not in notes:
         notes.append(note)
-    return Export(log, _rows(db, path, unread), notes)
+    return Export(log, _compared(log, _rows(db, path, unread), summaries, unread), notes)
 
 
 def _name(db: sqlite3.Connection) -> str:
@@ -133,6 +145,23 @@ def _name(db: sqlite3.Connection) -> str:
     if len(named) != 1 or not isinstance(named[0][0], str):
         raise Untrusted("it does not say which log it is")
     return named[0][0]
+
+
+def _summaries(db: sqlite3.Connection) -> Summaries:
+    """What the log keeps for searches; a file of the first layout keeps nothing."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(checkpoint)")}
+    if "holds" not in columns:
+        return Summaries.of(())
+    return Summaries.of(db.execute("SELECT size, holds FROM checkpoint ORDER BY size"))
+
+
+def _compared(log: str, records: Iterator[Record], summaries: Summaries, unread: Report) -> Iterator[Record]:
+    """The records, and a violation for the first that a summary leaves out."""
+    wrong = ""
+    for seq, body in records:
+        if not wrong and (wrong := summaries.wrong(seq, body)):
+            unread.violations.append(Violation(log, seq, wrong))
+        yield seq, body
 
 
 def _rows(db: sqlite3.Connection, path: Path, unread: Report) -> Iterator[Record]:
