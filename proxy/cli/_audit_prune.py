@@ -13,7 +13,7 @@ from proxy import ids
 from proxy.cli._table import print_table
 from proxy.config import Settings
 from proxy.core.errors import JournalUnavailable
-from proxy.journal import Program, audit_folder, load_signer
+from proxy.journal import Program, audit_folder, load_own_signer
 from proxy.retention import LEAST, Found, delete, survey
 from proxy.spellings import read_duration
 from proxy.wiring import version
@@ -43,7 +43,7 @@ def run_prune(settings: Settings, data_dir: Path, *, keep: timedelta, sure: bool
             " that is not so for you, add --unsafe-short; the audit log will say so."
         )
     audit = settings.audit
-    key = load_signer(audit.signing_key_file or audit_folder(data_dir) / "signing.key", audit.deployment)
+    key = load_own_signer(audit, audit_folder(data_dir))
     found = survey(data_dir, key.verifier, before=ids.now() - keep)
     going = [each for each in found if not each.stays]
     _show(found)

@@ -9,7 +9,7 @@ from proxy.journal.clock import Clock
 from proxy.journal.fanout import build_feeds
 from proxy.journal.front import Journal, audit_folder
 from proxy.journal.settings import JournalSettings
-from proxy.journal.signing import load_pseudonyms, load_signer
+from proxy.journal.signing import load_own_signer, load_pseudonyms, load_signer
 from proxy.journal.start import Program
 from proxy.stores.base import LogId
 
@@ -21,6 +21,7 @@ __all__ = [
     "Program",
     "audit_folder",
     "build_feeds",
+    "load_own_signer",
     "load_pseudonyms",
     "load_signer",
 ]

@@ -14,7 +14,7 @@ from proxy.core.record import Draft
 from proxy.core.values import Receipt
 from proxy.journal.clock import Clock
 from proxy.journal.settings import JournalSettings
-from proxy.journal.signing import load_signer
+from proxy.journal.signing import load_own_signer
 from proxy.journal.start import Program, WriterLock, open_chain
 from proxy.journal.writer import Done, Item, State, Writer, unsent
 from proxy.stores.base import writer_name
@@ -60,8 +60,7 @@ class Journal:
         had, and Mistake for a signing key that does not fit.
         """
         folder = audit_folder(data_dir)
-        signer = load_signer(settings.signing_key_file or folder / "signing.key", settings.deployment)
-        (folder / "verifier.vkey").write_text(f"{signer.verifier}\n", "utf-8")
+        signer = load_own_signer(settings, folder)
         name = writer_name(settings.deployment, settings.replica, worker)
         lock = WriterLock(folder, name)
         try:

@@ -11,20 +11,61 @@ import binascii
 import os
 from pathlib import Path
 
-from proxy.core.checkpoint import ED25519, Signer
-from proxy.core.errors import Mistake
+from proxy.core.checkpoint import ED25519, Signer, VerifierKey
+from proxy.core.errors import Mistake, Untrusted
 from proxy.core.pseudonyms import Pseudonyms
+from proxy.journal.settings import JournalSettings
 from proxy.private_files import create_private, secret_from_file
 
 _START = "PRIVATE+KEY+"
 
 
-def load_signer(path: Path, name: str) -> Signer:
-    """The signing key in a file, made there when the file does not exist; `name` is the deployment."""
+def load_signer(path: Path, name: str, *, published: Path | None = None) -> Signer:
+    """The signing key in a file, made there when the file does not exist; `name` is the deployment.
+
+    `published` is where its public half lies beside the logs. Raises Mistake for another key than that one:
+    with two keys under one name, every older log would look like one that a stranger signed.
+    """
+    known = None if published is None else _published(published, name)
     if not path.exists():
+        if known is not None:
+            raise _other_key(f"{path} is missing", published, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         create_private(path, _written(Signer(name, os.urandom(32))).encode() + b"\n")
-    return _read(secret_from_file(path).decode("ascii"), name, path)
+    signer = _read(secret_from_file(path).decode("ascii"), name, path)
+    if known not in (None, signer.verifier):
+        raise _other_key(f"{path} holds another key", published, path)
+    return signer
+
+
+def load_own_signer(settings: JournalSettings, folder: Path) -> Signer:
+    """The signing key of the logs in an audit folder; its public half lies there from then on."""
+    published = folder / "verifier.vkey"
+    path = settings.signing_key_file or folder / "signing.key"
+    signer = load_signer(path, settings.deployment, published=published)
+    if _published(published, signer.name) != signer.verifier:
+        published.write_text(f"{signer.verifier}\n", "utf-8")
+    return signer
+
+
+def _published(path: Path, name: str) -> VerifierKey | None:
+    """The key that the logs here can be verified with, when it is this deployment's."""
+    try:
+        known = VerifierKey.parse(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, Untrusted):
+        # A crash may have left half of it; it is written anew.
+        return None
+    return known if known.name == name else None
+
+
+def _other_key(what: str, published: Path | None, path: Path) -> Mistake:
+    home = None if published is None else published.parent
+    return Mistake(
+        f"{what}, but the logs in {home} are signed with the key of {published}. Put that signing key back."
+        f" If it is lost, move {home} away as a whole and keep it: the next start begins a new one, and the"
+        " old logs stay proven by the key that lies with them.",
+        file=str(path),
+    )
 
 
 def _written(signer: Signer) -> str:

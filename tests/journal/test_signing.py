@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.core.checkpoint import Checkpoint, Signer, VerifierKey, parse_note
 from proxy.core.errors import Mistake
 from proxy.journal.signing import _read, _written, load_pseudonyms, load_signer
+from tests.journal import kit
 
 NAME = "example"
 SHORT = base64.b64encode(b"k" * 32).decode()
@@ -96,3 +97,45 @@ def test_a_secret_that_others_may_read_is_not_taken(tmp_path: Path, load) -> Non
     path.chmod(0o644)
     with pytest.raises(Mistake, match="chmod"):
         load(path)
+
+
+# -- beside logs that another key has signed ---------------------------------------------------------
+
+
+async def _log_in(folder: Path) -> None:
+    journal = kit.opened(folder)
+    await journal.append(kit.refusal())
+    await journal.close()
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_logs_are_not_gone_on_with_under_a_key_that_did_not_sign_them(tmp_path: Path, lost) -> None:
+    await _log_in(tmp_path)
+    key, published = tmp_path / "audit/signing.key", tmp_path / "audit/verifier.vkey"
+    before = published.read_bytes()
+    key.unlink()
+    if not lost:
+        load_signer(key, "ringfence")
+    with pytest.raises(Mistake, match="Put that signing key back"):
+        kit.opened(tmp_path)
+    assert (key.exists(), published.read_bytes()) == (not lost, before)
+    assert kit.verified(tmp_path) == 0
+
+
+async def test_logs_whose_key_is_lost_are_moved_away_and_stay_proven(tmp_path: Path) -> None:
+    await _log_in(tmp_path)
+    (tmp_path / "audit/signing.key").unlink()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "audit").rename(tmp_path / "kept/audit")
+    await _log_in(tmp_path)
+    assert (kit.verified(tmp_path / "kept"), kit.verified(tmp_path)) == (0, 0)
+
+
+@pytest.mark.parametrize("half", [b"", b"ringf", b"\xff"])
+async def test_a_public_half_that_a_crash_left_unfinished_is_written_anew(tmp_path: Path, half) -> None:
+    await _log_in(tmp_path)
+    published = tmp_path / "audit/verifier.vkey"
+    before = published.read_bytes()
+    published.write_bytes(half)
+    await _log_in(tmp_path)
+    assert published.read_bytes() == before
