@@ -111,13 +111,21 @@ def _contradicted(reader: Reader, following: LogId, final: Final) -> str:
 
 def _awaited(folder: Path, final: Final) -> str:
     for path in sorted(folder.glob("cursors/*.json")):
-        known = orjson.loads(path.read_bytes()).get(final.log, 0)
+        known = _delivered(path, final.log)
         if known < final.size:
             return (
                 f"the sink {path.stem} has {known} of its {final.size} records; if there is no such sink any"
                 f" more, delete {path}"
             )
     return ""
+
+
+def _delivered(cursor: Path, log: str) -> int:
+    """How many records a sink says it has; one whose word cannot be read gets all of them again."""
+    try:
+        return int(orjson.loads(cursor.read_bytes())[log])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
 
 
 async def delete(

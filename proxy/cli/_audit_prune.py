@@ -18,6 +18,8 @@ from proxy.retention import LEAST, Found, delete, survey
 from proxy.spellings import read_duration
 from proxy.wiring import version
 
+_LONGEST = timedelta(days=36_525)
+
 
 class Period(click.ParamType[timedelta]):
     """A period such as 400d."""
@@ -30,9 +32,12 @@ class Period(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         try:
-            return timedelta(seconds=read_duration(value))
+            period = timedelta(seconds=read_duration(value))
         except (ValueError, OverflowError) as error:
             self.fail(f"{value!r} {error}", param, ctx)
+        if period > _LONGEST:
+            self.fail(f"{value!r} is longer than a hundred years", param, ctx)
+        return period
 
 
 def run_prune(settings: Settings, data_dir: Path, *, keep: timedelta, sure: bool, short: bool) -> None:

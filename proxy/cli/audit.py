@@ -24,6 +24,8 @@ from proxy.stores.reader import Entry, Reader
 from proxy.stores.wanted import Wanted
 
 F = TypeVar("F", bound=Callable[..., object])
+_COUNT = click.IntRange(0, 1_000_000_000)
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -38,12 +40,12 @@ class Moment(click.ParamType[str]):
         text = str(value)
         try:
             at = _ago(text) or datetime.fromisoformat(text.removesuffix("Z"))
-        except ValueError:
+            if at.tzinfo is not None:
+                at = at.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(
                 f"{text!r} is neither 2026-03-01T12:30:00 (UTC) nor an age such as 15m, 2h, 7d", param, ctx
             )
-        if at.tzinfo is not None:
-            at = at.astimezone(UTC)
         return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -91,7 +93,9 @@ def command() -> None:
 @place_options
 @filter_options
 @click.option("--kind", multiple=True, help="Records of this kind instead of requests; repeatable.")
-@click.option("--limit", "-n", default=50, show_default=True, help="At most so many, newest first.")
+@click.option(
+    "--limit", "-n", type=_COUNT, default=50, show_default=True, help="At most so many, newest first."
+)
 def list_records(
     data_dir: Path | None,
     config: Path | None,
@@ -121,7 +125,9 @@ def list_records(
 @place_options
 @filter_options
 @click.option("--kind", multiple=True, help="Only this kind of record; repeatable.")
-@click.option("--lines", "-n", default=10, show_default=True, help="So many of the last records first.")
+@click.option(
+    "--lines", "-n", type=_COUNT, default=10, show_default=True, help="So many of the last records first."
+)
 @click.option("--follow", "-f", is_flag=True, help="Keep showing what comes.")
 def tail(
     data_dir: Path | None,
@@ -137,7 +143,7 @@ def tail(
     wanted = Wanted(kinds=kind, **filters)
     known = reader.sizes()
     last = list(islice(reader.select(wanted, newest_first=True), lines))
-    _show_all(reversed([entry for entry in last if entry.seq < known[str(entry.log)]]), as_json)
+    _show_all(reversed([entry for entry in last if entry.seq < known.get(str(entry.log), 0)]), as_json)
     while follow:
         for entry in reader.after(known, 500):
             known[str(entry.log)] = entry.seq + 1

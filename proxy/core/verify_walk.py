@@ -201,6 +201,8 @@ class Walk:
         epoch = int(log.rpartition("/")[2])
         if before is None:
             return "" if epoch == 1 else "only the first epoch has none before it"
+        if "prev_size" not in record or "prev_root" not in record:
+            return f"it does not say how {before} ended"
         if record["reason"] == "damaged":
             report.notes.append(f"{log}: the writer found {before} damaged: {record.get('damage')}")
         previous = self._previous

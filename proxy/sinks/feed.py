@@ -110,6 +110,6 @@ def _read(path: Path) -> dict[str, int]:
     try:
         held = orjson.loads(path.read_bytes())
         return {str(log): int(count) for log, count in held.items()}
-    except (FileNotFoundError, orjson.JSONDecodeError):
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         # Without a cursor everything is delivered again, which a sink has to bear anyway.
         return {}

@@ -13,7 +13,7 @@ from proxy.core.values import Json
 
 SUFFIX = ".sqlite"
 _PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
-_EPOCH = re.compile(r"[0-9]{6,}", re.ASCII)
+_EPOCH = re.compile(r"[0-9]{6,12}", re.ASCII)
 
 
 class StoreFault(Exception):

@@ -24,6 +24,7 @@ from proxy.stores.wanted import EVERYTHING, Value, Wanted
 
 _BATCH = 500
 _NO_END = 1 << 62
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Reader:
         return entries or [e for e in self.select() if e.record.get("eid") == identifier][:1]
 
     def _at(self, log: LogId | None, seq: str) -> list[Entry]:
-        if log is None or log not in self.logs() or not seq.isdecimal():
+        if log is None or log not in self.logs() or not seq.isdecimal() or len(seq) > _DIGITS:
             return []
         rows = self._query(log, "SELECT seq, body FROM record WHERE seq = ?", [int(seq)])
         return [Entry(log, *row) for row in rows]

@@ -371,3 +371,14 @@ def test_an_export_is_read_once_and_from_the_front() -> None:
     rows = iter(list(enumerate(log.bodies)))
     assert verify([Export(log.name, rows, [log.head()])], key=KEY).exit_code == 0
     assert next(rows, None) is None
+
+
+@pytest.mark.parametrize("name", ["prev_size", "prev_root"])
+def test_an_opening_that_names_a_log_before_says_how_it_ended(name: str) -> None:
+    first = Log()
+    opening = record.opened(STAMP, engine="1", reason="next", previous=Previous(first.name, 1, first.root))
+    del opening[name]
+    body = seal(opening, "example/r0/w0/000002", 0, record.FIRST_PREV)
+    for before in ([], [Export(first.name, list(enumerate(first.bodies)))]):
+        report = verify([*before, Export("example/r0/w0/000002", [(0, body)])])
+        assert [v.what for v in report.violations] == [f"it does not say how {first.name} ended"]

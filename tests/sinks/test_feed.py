@@ -126,10 +126,11 @@ async def test_of_two_feeders_of_one_sink_one_feeds(tmp_path):
     assert two.pump() == 0
 
 
-async def test_a_lost_or_broken_cursor_means_everything_again(tmp_path):
+@pytest.mark.parametrize("content", [b"{torn", b"[]", b'{"ringfence/r0/w0/000001":null}', b"\xff"])
+async def test_a_lost_or_broken_cursor_means_everything_again(tmp_path, content):
     await written(tmp_path, 3)
     (tmp_path / "audit/cursors").mkdir()
-    (tmp_path / "audit/cursors/list.json").write_bytes(b"{torn")
+    (tmp_path / "audit/cursors/list.json").write_bytes(content)
     sink = ListSink()
     assert feed(tmp_path / "audit", sink).pump() == 5
 
