@@ -37,6 +37,28 @@ def exports_of(paths: Sequence[Path], unread: Report) -> list[Export]:
     return [_joined(parts[log]) for log in sorted(parts)]
 
 
+def misplaced(folder: Path, paths: Sequence[Path]) -> Iterator[Violation]:
+    """Every log below an audit folder that stands where another one belongs, and so hides that it is gone."""
+    for path in paths:
+        log, place = _told(path), path.relative_to(folder).with_suffix("").as_posix()
+        if log not in ("", place):
+            yield Violation(str(path), None, f"holds the log {log}, which does not belong there")
+
+
+def _told(path: Path) -> str:
+    """The log that a file says it holds; "" where it cannot be read, which is said elsewhere."""
+    try:
+        db = _opened(path)
+    except (_Unopened, sqlite3.Error):
+        return ""
+    try:
+        return _name(db)
+    except (Untrusted, sqlite3.Error):
+        return ""
+    finally:
+        db.close()
+
+
 def _joined(parts: Sequence[Export]) -> Export:
     """One log of its parts: a sink's file is renamed and a new one begun, and copies overlap."""
     if len(parts) == 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from proxy.cli._audit_files import exports_of
+from proxy.cli._audit_files import exports_of, misplaced
 from proxy.core.checkpoint import VerifierKey
 from proxy.core.errors import Untrusted
 from proxy.core.verify import Report, verify
@@ -26,7 +26,9 @@ def run_verify(
     except (Untrusted, UnicodeDecodeError) as error:
         raise click.ClickException(f"{chosen} is not a verifier key: {error}") from error
     left = () if files else _left_behind(folder)
-    report = _verified(files or sorted(folder.glob("*/*/*/*.sqlite")), key, anchors, left)
+    logs = files or sorted(folder.glob("*/*/*/*.sqlite"))
+    report = _verified(logs, key, anchors, left)
+    report.violations += () if files else misplaced(folder, logs)
     if beside:
         report.notes.append(
             f"the key was taken from {own_key}: give --key with a copy that you got elsewhere"

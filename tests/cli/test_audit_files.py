@@ -115,3 +115,10 @@ def test_a_copy_of_a_file_that_was_growing_is_judged_up_to_where_it_breaks_off(
 
 def test_it_is_said_that_the_newest_records_can_be_cut_without_any_key(written: Path, capsys) -> None:
     assert any("could have cut off the newest" in note for note in Verdict(capsys, written).report["notes"])
+
+
+def test_a_copy_of_one_log_does_not_stand_for_another_that_is_gone(folder: Path, capsys) -> None:
+    path_of(folder, 2, "checkpoint").unlink()
+    path_of(folder, 2).write_bytes(path_of(folder, 1).read_bytes())
+    verdict = Verdict(capsys, folder)
+    assert (verdict.code, verdict.whats) == (1, [f"holds the log {LOG}, which does not belong there"])
