@@ -200,9 +200,15 @@ def _required(form: Form, block: str, dimensions: Sequence[Dimension], countries
     for head in heads:
         tails = [d.name.split(".", 1)[1] for d in dimensions if d.name.startswith(f"{head}.")]
         if tails and head in inner.data:
-            inner.within(head, fields=tails)
+            _not_empty(inner.within(head, fields=tails))
+    _not_empty(inner)
     found = ((d, _requirement(inner, d, countries)) for d in dimensions)
     return tuple((d, requirement) for d, requirement in found if requirement is not None)
+
+
+def _not_empty(form: Form) -> None:
+    if form.data == {} and not form.mistakes:
+        form.wrong((), f"this asks for nothing; name a requirement, or leave out {form.pointer[-1]}")
 
 
 def _requirement(form: Form, dimension: Dimension, countries: Countries) -> Requirement | None:

@@ -109,6 +109,17 @@ def test_a_policy_that_asks_nothing_is_a_mistake(require: str) -> None:
     assert "require" in told(MINIMAL.replace("require: {training: forbidden}\n", require))[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [({"gateway": {}}, "gateway"), ({"require": {"training": "forbidden", "retention": {}}}, "retention")],
+)
+def test_a_block_that_asks_for_nothing_is_a_mistake(fields: dict[str, Any], place: str) -> None:
+    with pytest.raises(Mistakes) as raised:
+        policy(**fields)
+    (told,) = raised.value.found
+    assert f"leave out {place}" in str(told)
+
+
 def test_an_allow_list_alone_is_something_to_ask() -> None:
     text = MINIMAL.replace("require: {training: forbidden}", "models: {allow: [openai/*]}")
     assert policy(text).models.allow == ("openai/*",)
