@@ -168,7 +168,11 @@ def read_instant(value: Json, *, end_of_day: bool = False) -> datetime | None:
     if _DATE.fullmatch(value):
         day = found.replace(tzinfo=UTC)
         return day.replace(hour=23, minute=59, second=59, microsecond=999_999) if end_of_day else day
-    return found.astimezone(UTC) if found.tzinfo else None
+    try:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except OverflowError:
+        # A zone can push the first or last day of the calendar out of it.
+        return None
 
 
 def kind_of(value: Json) -> str:

@@ -206,7 +206,7 @@ def _findings(form: Form) -> Mapping[str, frozenset[Outcome]]:
     words = [outcome.value for outcome in Outcome]
     for dimension, value in raw.items():
         listed = value if isinstance(value, list) else [value]
-        if all(isinstance(word, str) and word in words for word in listed):
+        if listed and all(isinstance(word, str) and word in words for word in listed):
             found[dimension] = frozenset(Outcome(str(word)) for word in listed)
         else:
             form.wrong(("findings", dimension), f"write one of {', '.join(words)}, or a list of them")

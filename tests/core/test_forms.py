@@ -94,6 +94,11 @@ def test_an_instant_has_a_zone_or_is_a_day(text: Json, expected: datetime | None
     assert read_instant(text) == expected
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_that_its_zone_pushes_out_of_the_calendar_is_none(text: str) -> None:
+    assert read_instant(text) is None
+
+
 def test_the_last_day_counts_whole() -> None:
     found = read_instant("2026-11-22", end_of_day=True)
     assert found is not None

@@ -84,6 +84,7 @@ def test_a_case_says_for_itself_what_the_suite_says_for_all() -> None:
         ("{effect: deny}", "{effect: deny, reason: because}", "no reason code"),
         ("{effect: deny}", "{effect: deny, findings: {dpa: good}}", "write one of met"),
         ("{effect: deny}", "{effect: deny, findings: [dpa]}", "write a mapping"),
+        ("{effect: deny}", "{effect: deny, findings: {dpaa: []}}", "write one of met"),
         ('    model: ""\n', "", "write the model"),
         ("    expect: {effect: deny}\n", "", "expect is missing"),
         ("claim: no_training", "claim: no_trainin", "did you mean 'no_training'?"),
