@@ -16,7 +16,7 @@ from types import MappingProxyType
 from proxy.core.dimensions import DIMENSIONS, GATEWAY_DIMENSIONS
 from proxy.core.dimensions.base import Assertable
 from proxy.core.forms import Form
-from proxy.core.globs import IN_ROUTE, matches
+from proxy.core.globs import IN_ROUTE, excludes, matches
 from proxy.core.nearest import did_you_mean
 from proxy.core.places import Countries
 from proxy.core.strict_yaml import Document
@@ -66,7 +66,7 @@ class Subject:
         tail = route.id.partition("/")[2]
         if route.provider != self.provider and route.id.partition("/")[0] != self.provider:
             return False
-        if any(matches(pattern, tail) for pattern in self.except_models):
+        if any(excludes(pattern, tail) for pattern in self.except_models):
             return False
         return not self.models or any(matches(pattern, tail) for pattern in self.models)
 

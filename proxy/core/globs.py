@@ -21,6 +21,12 @@ def matches(pattern: str, name: str) -> bool:
     return _compiled(pattern).fullmatch(name) is not None
 
 
+def excludes(pattern: str, name: str) -> bool:
+    """Tell the same whatever the case, for what a pattern takes out: one in another case must not take out
+    nothing."""
+    return matches(pattern.casefold(), name.casefold())
+
+
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, re.split(r"\*+", pattern))), re.DOTALL)

@@ -17,7 +17,7 @@ from proxy.core.dimensions import DIMENSIONS, GATEWAY_DIMENSIONS, Dimension, Mis
 from proxy.core.errors import Mistake, Mistakes
 from proxy.core.features import Treatment, treatments
 from proxy.core.forms import Form, kind_of
-from proxy.core.globs import HOLDER, ROUTE, matches
+from proxy.core.globs import HOLDER, ROUTE, excludes, matches
 from proxy.core.nearest import did_you_mean
 from proxy.core.places import Countries
 from proxy.core.strict_yaml import Document
@@ -63,7 +63,7 @@ class Models:
 
     def refuses(self, route: str) -> str:
         """Return the reason for which a route is out, or ""."""
-        if any(matches(pattern, route) for pattern in self.deny):
+        if any(excludes(pattern, route) for pattern in self.deny):
             return "on the policy's deny list"
         if self.allow and not any(matches(pattern, route) for pattern in self.allow):
             return "not on the policy's allow list"

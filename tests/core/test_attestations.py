@@ -44,6 +44,7 @@ def told(**fields: Any) -> str:
         ({"provider": "openai"}, {"openai/x", "openai/y"}),
         ({"provider": "openai", "models": ["x*"]}, {"openai/x"}),
         ({"provider": "openai", "except_models": ["x"]}, {"openai/y"}),
+        ({"provider": "openai", "except_models": ["X"]}, {"openai/y"}),
         ({"provider": "open"}, set()),
     ],
 )

@@ -191,6 +191,7 @@ def test_preference_is_the_place_in_the_list() -> None:
     [
         ({"allow": ["openai/*"]}, {"azure/a"}),
         ({"deny": ["*/a"]}, {"openai/a", "azure/a"}),
+        ({"deny": ["OpenAI/*", "Azure/A"]}, {"openai/a", "openai/b", "azure/a"}),
         ({"allow": ["openai/*"], "deny": ["openai/a"]}, {"openai/a", "azure/a"}),
     ],
 )
