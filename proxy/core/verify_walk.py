@@ -112,7 +112,13 @@ class Walk:
         if self._failed is None:
             return
         first, size = self._failed[0], self._failed[1].size
-        if self._bad is None or self._bad >= size:
+        if first >= size:
+            what = (
+                f"two signed heads over {size} records contradict each other: records were signed twice under"
+                " these numbers, as after going on with a restored copy"
+            )
+            self._violate(report, max(0, size - 1), what)
+        elif self._bad is None or self._bad >= size:
             what = (
                 f"the signed head over {size} records does not fit: one of {first} to {size - 1} was changed"
             )

@@ -228,7 +228,7 @@ def test_a_second_head_over_the_same_size_that_does_not_fit_is_a_fork() -> None:
     assert len(log.bodies) == len(other.bodies)
     report = verify([log.export(log.head(), other.head())], key=KEY)
     assert report.exit_code == 1
-    assert "does not fit" in report.violations[0].what
+    assert "contradict each other" in report.violations[0].what
 
 
 def test_the_head_that_fails_first_tells_between_which_records_the_change_lies() -> None:
