@@ -166,7 +166,7 @@ def show(data_dir: Path | None, config: Path | None, identifier: str, as_json: b
     if not entries:
         raise click.ClickException(f"Nothing is recorded under {identifier} in {folder}.")
     for entry in entries:
-        click.echo(entry.body.decode() if as_json else details(entry))
+        _show(entry, as_json, details)
 
 
 @command.command()
@@ -289,5 +289,12 @@ def _show_all(entries: Iterable[Entry], as_json: bool) -> None:
         _show(entry, as_json)
 
 
-def _show(entry: Entry, as_json: bool) -> None:
-    click.echo(entry.body.decode() if as_json else line(entry))
+def _show(entry: Entry, as_json: bool, form: Callable[[Entry], str] = line) -> None:
+    if as_json:
+        click.echo(entry.body.decode("utf-8", "replace"))
+        return
+    try:
+        click.echo(form(entry))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # One record that was damaged must not hide the others.
+        click.echo(f"{entry.log}#{entry.seq}: not a record that can be read; see `ringfence audit verify`")

@@ -115,7 +115,7 @@ class Reader:
         if found:
             return self._at(LogId.parse(log), seq)
         entries = list(self.select(Wanted(rid=identifier)))
-        return entries or [e for e in self.select() if e.record.get("eid") == identifier][:1]
+        return entries or [e for e in self.select() if decoded(e.body).get("eid") == identifier][:1]
 
     def _at(self, log: LogId | None, seq: str) -> list[Entry]:
         if log is None or log not in self.logs() or not seq.isdecimal() or len(seq) > _DIGITS:

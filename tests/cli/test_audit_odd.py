@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,17 @@ def test_a_log_stays_while_nobody_can_tell_what_a_sink_has(written: Path, conten
     result = audit(written, "prune", "--keep", "0s", "--unsafe-short")
     assert result.exit_code == 0, result.output
     assert "the sink file has 0 of its 3 records" in result.output
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"kind":"refusal"}', b"\xff"])
+def test_a_record_that_was_damaged_is_named_and_hides_no_other(written: Path, tmp_path: Path, body) -> None:
+    folder = shutil.copytree(written, tmp_path / "copy")
+    with sqlite3.connect(folder / f"audit/{LOG}.sqlite") as db:
+        db.execute("UPDATE record SET body = ? WHERE seq = 1", (body,))
+    db.close()
+    words = f"{LOG}#1: not a record that can be read"
+    assert f"{LOG}#1" in audit(folder, "show", f"{LOG}#1").output
+    told = audit(folder, "tail")
+    assert (told.exit_code, len(told.output.splitlines())) == (0, 6)
+    assert words in told.output
+    assert "Nothing is recorded under" in audit(folder, "show", "nobody").output
