@@ -111,8 +111,12 @@ class Worker:
         self, connection: socket.socket, tls: ssl.SSLContext | None, closed: Callable[[], None]
     ) -> None:
         loop, front = asyncio.get_running_loop(), self._parts.front
+        # Who is silent before TLS is there gets no longer than who is silent after.
+        patience = self._parts.settings.listen.header_deadline if tls else None
         try:
-            await loop.connect_accepted_socket(lambda: front.with_end(closed), connection, ssl=tls)
+            await loop.connect_accepted_socket(
+                lambda: front.with_end(closed), connection, ssl=tls, ssl_handshake_timeout=patience
+            )
         except OSError:
             # A handshake that failed never became a connection.
             connection.close()
@@ -273,6 +277,8 @@ class Worker:
             found.append(f"the audit log cannot be written: {parts.journal.fault}")
         if self.catalogue_age() > parts.settings.catalog.max_age:
             found.append("the catalogue is too old to be believed; see `ringfence catalog sync`")
+        if self.catalogue_age() < -parts.settings.catalog.max_age:
+            found.append("the catalogue comes from the future and is not believed: correct the clock")
         if parts.breaker.is_open:
             found.append("the gateway does not answer")
         return found

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,20 @@ async def test_a_catalogue_that_is_too_old_is_a_trouble_that_says_what_to_do(tmp
     parts = assembled(tmp_path, "http://127.0.0.1:9", catalog={"refresh_every": "1s", "max_age": "1s"})
     worker = Worker(parts, refreshes=False, stops=())
     assert any("ringfence catalog sync" in words for words in worker.troubles())
+    await ended(worker)
+
+
+async def test_a_catalogue_from_the_future_is_a_trouble_that_says_what_to_do(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that was set back leaves nothing of it to be believed, and every request refused."""
+    worker = Worker(assembled(tmp_path, simulator.base_url), refreshes=True, stops=())
+    await worker.start()
+    real = ids.now
+    monkeypatch.setattr("proxy.ids.now", lambda: real() - timedelta(days=30))
+    (trouble,) = worker.troubles()
+    assert "correct the clock" in trouble
+    monkeypatch.undo()
     await ended(worker)
 
 

@@ -55,6 +55,16 @@ def test_a_stream_comes_event_by_event_through_tls(sealed: tuple[Stage, Path]) -
     assert b"[DONE]" in finish(stage, client.stream("tls"), "tls")
 
 
+def test_a_client_that_is_silent_before_tls_is_there_has_the_deadline_of_a_head(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path / "authority").pair("localhost")
+    listen = {"tls_cert_file": str(certificate), "tls_key_file": str(key), "header_deadline": "500ms"}
+    with (
+        running(config={"listen": listen}) as stage,
+        socket.create_connection(("localhost", stage.port), timeout=10) as silent,
+    ):
+        assert silent.recv(1) == b""
+
+
 def test_one_that_trusts_another_authority_sends_nothing(sealed: tuple[Stage, Path], tmp_path: Path) -> None:
     stage, _ = sealed
     context = trusting(Authority(tmp_path / "other").file)
