@@ -108,6 +108,16 @@ async def test_an_abandoned_answer_stops_the_gateway_at_once() -> None:
         assert told.endings == [Ending("client_gone", len(EVENT), Usage())]
 
 
+async def test_a_client_that_leaves_at_the_protocols_own_end_has_had_all_of_its_answer() -> None:
+    """Some SDKs do not wait for the end of the connection's framing."""
+    done = EVENT + b"data: [DONE]\n\n"
+    async with relayed([chunked(done, end=False), HOLD], event_tap(OPENAI_CHAT)) as told:
+        assert await first_of(told.relay) == done
+        told.relay.abandon("client_gone")
+        await told.upstream.gone.wait()
+        assert [(ending.end, ending.bytes) for ending in told.endings] == [("complete", len(done))]
+
+
 async def test_a_stream_that_only_a_closed_connection_ends_must_have_said_that_it_is_over() -> None:
     """Such an end looks the same whether the gateway had finished or had crashed."""
     async with relayed([STREAM + b"\r\n" + EVENT, CLOSE], event_tap(OPENAI_CHAT)) as told:
