@@ -36,6 +36,16 @@ class Sources:
         parts = (self.policies, self.contracts, self.callers, self.catalogue, self.quarantine)
         return tuple(part.stamp() for part in parts)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a change was seen that may not be whole yet."""
+        return self.policies.waiting or self.contracts.waiting
+
+    def hurry(self) -> None:
+        """Take every change that is there for a whole one."""
+        self.policies.hurry()
+        self.contracts.hurry()
+
     def read(self) -> Revision:
         """Read everything as one; raises `Mistakes` or `Mistake` when any part cannot be taken."""
         contracts = self.contracts.value()
@@ -97,7 +107,12 @@ class Revisions:
             self._report(Reload(self.current, before, self.mistakes))
 
     def look(self, *, again: bool = False) -> None:
-        """Take over what has changed; what cannot be taken leaves the revision in force as it is."""
+        """Take over what has changed; what cannot be taken leaves the revision in force as it is.
+
+        `again` is for whoever says that the files are as they should be, as SIGHUP does: nothing waits.
+        """
+        if again:
+            self._sources.hurry()
         stamp = self._sources.stamp()
         if again or stamp != self._stamp:
             self._stamp = stamp
@@ -115,7 +130,7 @@ class Revisions:
         What could not be taken is tried again each time: its reason may pass without a change to a file.
         """
         stamp = await asyncio.to_thread(self._sources.stamp)
-        if stamp == self._stamp and not self.mistakes:
+        if stamp == self._stamp and not (self.mistakes or self._sources.waiting):
             return
         self._stamp = stamp
         found = await asyncio.to_thread(self._attempt)

@@ -33,14 +33,25 @@ T = TypeVar("T")
 class Source(Generic[T]):
     """One part of a revision: `stamp` tells one state of its files from another, `read` reads them.
 
-    `digest` names the content that was read last.
+    `digest` names the content that was read last. Files of a part that `settles` are read when two looks
+    found them in the same state: half of a policy that is just being written may read as a whole, laxer one.
     """
 
-    def __init__(self, what: str, stamp: Callable[[], Hashable], read: Callable[[], tuple[T, str]]) -> None:
+    def __init__(
+        self,
+        what: str,
+        stamp: Callable[[], Hashable],
+        read: Callable[[], tuple[T, str]],
+        *,
+        settles: bool = False,
+    ) -> None:
         self.what = what
         self._stamp = stamp
         self._read = read
+        self._settles = settles
         self._seen: Hashable = object()
+        self._next: Hashable = None
+        self._wrong: Mistake | Mistakes | None = None
         self._value: T | None = None
         self.digest = ""
 
@@ -53,11 +64,38 @@ class Source(Generic[T]):
 
     def value(self) -> T:
         """The part as its files have it now; raises `Mistakes` or `Mistake` and then keeps nothing."""
-        stamp = self.stamp()
-        if self._value is None or stamp != self._seen:
-            self._value, self.digest = self._taken()
-            self._seen = stamp
-        return self._value
+        stamp, before = self.stamp(), self._value
+        if before is not None and stamp == self._seen:
+            self._next = self._wrong = None
+            return before
+        if before is not None and self._settles and stamp != self._next:
+            return self._as_before(before, stamp)
+        try:
+            value, digest = self._taken()
+        except (Mistake, Mistakes) as wrong:
+            self._wrong = wrong
+            raise
+        if before is not None and self._settles and self.stamp() != stamp:
+            # Somebody has written on while it was read.
+            return self._as_before(before, object())
+        self._value, self.digest, self._seen, self._next, self._wrong = value, digest, stamp, None, None
+        return value
+
+    def _as_before(self, value: T, stamp: Hashable) -> T:
+        """What there was at the last look, be it a mistake, until the next one finds the same state again."""
+        self._next = stamp
+        if self._wrong is not None:
+            raise self._wrong
+        return value
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its files have changed and are looked at once more before they are read."""
+        return self._next is not None
+
+    def hurry(self) -> None:
+        """Take the present state for a settled one: somebody says that it is."""
+        self._next = self.stamp()
 
     def _taken(self) -> tuple[T, str]:
         try:
@@ -87,7 +125,7 @@ def policy_source(paths: Sequence[Path], countries: Countries) -> Source[tuple[P
         documents = [_document(file) for file in files]
         return read_policies(documents, countries), _digest(documents)
 
-    return Source("policies", lambda: tuple(map(_stamp, policy_files(paths))), read)
+    return Source("policies", lambda: tuple(map(_stamp, policy_files(paths))), read, settles=True)
 
 
 def policy_files(paths: Iterable[Path]) -> list[Path]:
@@ -121,7 +159,7 @@ def contract_source(file: Path, countries: Countries) -> Source[Contracts]:
         found = Contracts(read_attestations(document, countries), read_waivers(document))
         return found, _digest([document])
 
-    return Source("attestations", lambda: _stamp(file), read)
+    return Source("attestations", lambda: _stamp(file), read, settles=True)
 
 
 def key_source(keys: KeyFile) -> Source[CallerTable]:

@@ -128,14 +128,14 @@ class Stand:
             file.unlink()
         else:
             file.write_text(text, encoding="utf-8")
-        self.assembly.revisions.look()
+        self.assembly.revisions.look(again=True)
 
     async def sync(self) -> None:
         """Fetch the catalogue as the worker does."""
         report = await self.assembly.sync.refresh()
         assert report.replaced, report
         self.assembly.quarantine.clear()
-        self.assembly.revisions.look()
+        self.assembly.revisions.look(again=True)
 
 
 def chat(model: str = ATLAS, text: str = "hello", **more: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ async def assembled(
         settings = settings_in(folder, simulator.base_url, policies=policies, config=config)
         stand = Stand(folder, simulator, assemble(settings), _adopt(folder))
         try:
-            stand.assembly.revisions.look()
+            stand.assembly.revisions.look(again=True)
             await stand.sync()
             yield stand
         finally:

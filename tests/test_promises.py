@@ -154,7 +154,7 @@ async def play(run: Run, drawn: Sequence[Event]) -> None:
     stand.simulator.faults.clear()
     stand.simulator.witness.clear()
     stand.assembly.quarantine.clear()
-    revisions.look()
+    revisions.look(again=True)
     run.revisions = {revisions.current.digest: revisions.current}
     run.answers, run.receipts, run.judges = [], {}, {}
     before = len(kit.records(stand.folder / "data"))

@@ -61,10 +61,10 @@ def test_the_first_revision_is_reported_with_nothing_before_it(watched: Watched)
 
 def test_looking_at_files_that_have_not_changed_changes_nothing(watched: Watched) -> None:
     before = watched.current
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     watched.revisions.look(again=True)
     os.utime(watched.folder / "policies" / "open.yaml", (1, 1))
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current is before
     assert len(watched.reports) == 1
 
@@ -72,7 +72,7 @@ def test_looking_at_files_that_have_not_changed_changes_nothing(watched: Watched
 def test_a_reload_swaps_the_revision_whole_and_leaves_the_one_before_as_it_was(watched: Watched) -> None:
     before, policies = watched.current, watched.current.policies
     watched.write("policies/more.yaml", POLICIES["open"].replace("policy: open", "policy: more"))
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current is not before
     assert watched.current.digest != before.digest
     assert "more" in watched.ids()
@@ -115,12 +115,12 @@ def test_a_file_that_cannot_be_taken_leaves_the_revision_in_force_and_is_told(
 ) -> None:
     before = watched.current
     breaks(watched)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current is before
     assert watched.revisions.mistakes == watched.reports[-1].mistakes != ()
     assert watched.reports[-1].revision is before
     reports = len(watched.reports)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert len(watched.reports) == reports
 
 
@@ -137,9 +137,9 @@ def test_a_proxy_does_not_start_on_files_that_it_cannot_take(
 def test_a_mended_file_is_told_even_when_it_says_what_it_said_before(watched: Watched) -> None:
     before = watched.current.digest
     _broken_policy(watched)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     watched.write("policies/open.yaml", POLICIES["open"])
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.revisions.mistakes == ()
     assert watched.reports[-1].mistakes == ()
     assert watched.current.digest == before
@@ -148,10 +148,10 @@ def test_a_mended_file_is_told_even_when_it_says_what_it_said_before(watched: Wa
 def test_a_good_change_beside_a_broken_file_waits_for_it(watched: Watched) -> None:
     _broken_policy(watched)
     watched.write("policies/more.yaml", POLICIES["open"].replace("policy: open", "policy: more"))
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert "more" not in watched.ids()
     watched.write("policies/open.yaml", POLICIES["open"])
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert "more" in watched.ids()
 
 
@@ -159,11 +159,11 @@ def test_a_revoked_key_and_a_lifted_attestation_are_changes_too(watched: Watched
     digests = [watched.current.digest]
     keys = open_keys(watched.settings.keys_file, watched.settings.pepper_file)
     keys.revoke(keys.entries()[0].id, at=AT)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     digests.append(watched.current.digest)
     assert len(watched.current.callers.entries) == len(keys.entries()) - 1
     (watched.folder / "attestations.yaml").unlink()
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     digests.append(watched.current.digest)
     assert watched.current.attestations == ()
     assert len(set(digests)) == 3
@@ -201,15 +201,15 @@ def test_a_revoked_key_is_out_at_once_whatever_else_cannot_be_taken(
 ) -> None:
     before = watched.current
     breaks(watched)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     keys = open_keys(watched.settings.keys_file, watched.settings.pepper_file)
     gone, *others = keys.entries()
     keys.revoke(gone.id, at=AT)
     keys.create(Scope("late"), at=AT)
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     in_force = {caller.key_id for caller in watched.current.callers.entries.values()}
     assert in_force == {each.id for each in others}, "what is new waits until all can be taken"
-    assert watched.current.policies is before.policies
+    assert watched.current.policies == before.policies
     assert watched.current.digest != before.digest
     assert watched.reports[-1].mistakes
     assert (watched.reports[-1].before, watched.reports[-1].revision) == (before, watched.current)
@@ -246,7 +246,7 @@ def test_a_quarantined_route_is_out_at_once_and_stays_out_over_a_restart(watched
     sources, _ = read_sources(watched.settings, Quarantine(watched.settings.data_dir))
     assert sources.read().quarantined == {route}
     watched.quarantine.clear()
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current.quarantined == frozenset()
 
 
@@ -255,13 +255,13 @@ def test_a_route_is_put_to_rest_also_while_a_file_cannot_be_taken(watched: Watch
     _broken_policy(watched)
     watched.revisions.quarantine(route)
     assert watched.current.quarantined == {route}
-    assert watched.current.policies is before.policies
+    assert watched.current.policies == before.policies
     assert watched.current.digest != before.digest
     assert before.quarantined == frozenset()
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current.quarantined == {route}
     watched.write("policies/open.yaml", POLICIES["open"])
-    watched.revisions.look()
+    watched.revisions.look(again=True)
     assert watched.current.quarantined == {route}
     assert not watched.revisions.mistakes
 
@@ -284,6 +284,49 @@ async def test_a_watch_takes_over_what_changes_and_outlives_what_is_broken(watch
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
+
+
+async def test_a_policy_that_is_just_being_written_is_taken_when_it_is_whole(watched: Watched) -> None:
+    """Half of a policy may read as a whole one that asks for less."""
+    before, whole = watched.current, POLICIES["mission"]
+    half = whole[: whole.index("  training:")]
+    watched.write("policies/mission.yaml", half)
+    await watched.revisions.follow()
+    watched.write("policies/mission.yaml", whole.replace("policy: us", "policy: anew"))
+    await watched.revisions.follow()
+    assert watched.current is before
+    assert len(watched.reports) == 1
+    await watched.revisions.follow()
+    assert {str(policy.id)[:4] for policy in watched.current.policies} >= {"anew"}
+
+
+async def test_half_a_policy_is_taken_at_once_by_whoever_says_that_the_files_are_whole(
+    watched: Watched,
+) -> None:
+    watched.write("policies/open.yaml", POLICIES["open"].replace("Nothing", "No word"))
+    watched.revisions.look(again=True)
+    assert len(watched.reports) == 2
+
+
+async def test_a_mistake_stays_told_until_what_mends_it_has_settled(watched: Watched) -> None:
+    _broken_policy(watched)
+    for _ in range(2):
+        await watched.revisions.follow()
+    assert watched.revisions.mistakes
+    watched.write("policies/open.yaml", POLICIES["open"].replace("Nothing", "No word"))
+    await watched.revisions.follow()
+    assert watched.revisions.mistakes
+    await watched.revisions.follow()
+    assert not watched.revisions.mistakes
+
+
+async def test_a_revoked_key_does_not_wait_for_a_policy_that_is_being_written(watched: Watched) -> None:
+    watched.write("policies/open.yaml", POLICIES["open"].replace("Nothing", "No word"))
+    keys = open_keys(watched.settings.keys_file, watched.settings.pepper_file)
+    left = len(watched.current.callers.entries) - 1
+    keys.revoke(keys.entries()[0].id, at=AT)
+    await watched.revisions.follow()
+    assert len(watched.current.callers.entries) == left
 
 
 async def test_a_slow_reading_does_not_undo_what_was_taken_over_in_the_meantime(

@@ -131,6 +131,13 @@ def test_a_policy_file_that_is_not_there_is_a_mistake_that_names_it(tmp_path: Pa
     assert "gone.yaml cannot be read" in mistake(policy_source([tmp_path / "gone.yaml"], COUNTRIES).value)
 
 
+def test_what_is_written_on_while_it_is_read_is_read_once_more() -> None:
+    states = iter([1, 2, 2, 3, 3, 3, 3])
+    contents = iter(["old", "half", "whole"])
+    source: Source[str] = Source("a part", lambda: next(states), lambda: (next(contents), ""), settles=True)
+    assert [source.value() for _ in range(5)] == ["old", "old", "old", "old", "whole"]
+
+
 def test_a_folder_that_cannot_be_looked_into_does_not_count_as_empty(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +150,7 @@ def test_a_folder_that_cannot_be_looked_into_does_not_count_as_empty(
     for name in ("listdir", "scandir"):
         monkeypatch.setattr(os, name, _refusing(closed, getattr(os, name)))
     assert source.stamp() != seen
+    source.hurry()
     with pytest.raises(Mistake, match=f"closed .* cannot be read: {os.strerror(errno.EACCES)}"):
         source.value()
     monkeypatch.undo()
