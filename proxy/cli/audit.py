@@ -116,7 +116,7 @@ def list_records(
     if as_json:
         _show_all((entry for pair in found for entry in pair if entry is not None), as_json)
     elif found:
-        print_table(HEAD, [request_cells(asked, ended) for asked, ended in found], widest=40)
+        print_table(HEAD, [_cells(asked, ended) for asked, ended in found], widest=40)
     else:
         click.echo("No request fits.", err=True)
 
@@ -280,8 +280,16 @@ def _requests(reader: Reader, filters: dict[str, str | None]) -> Iterator[tuple[
 
 def _other(reader: Reader, entry: Entry, kind: str) -> Entry | None:
     record = entry.record
-    found = reader.select(Wanted(kinds=(kind,), rid=str(record["rid"])))
-    return next((other for other in found if other.record["attempt"] == record["attempt"]), None)
+    found = reader.select(Wanted(kinds=(kind,), rid=str(record.get("rid"))))
+    return next((other for other in found if other.record.get("attempt") == record.get("attempt")), None)
+
+
+def _cells(asked: Entry, ended: Entry | None) -> tuple[str, ...]:
+    try:
+        return request_cells(asked, ended)
+    except (KeyError, TypeError, AttributeError):
+        # One record that was damaged must not hide the others.
+        return ("-", "-", "not a record that can be read", "-", "-", "-", f"{asked.log}#{asked.seq}")
 
 
 def _show_all(entries: Iterable[Entry], as_json: bool) -> None:

@@ -86,4 +86,7 @@ def test_a_record_that_was_damaged_is_named_and_hides_no_other(written: Path, tm
     told = audit(folder, "tail")
     assert (told.exit_code, len(told.output.splitlines())) == (0, 6)
     assert words in told.output
+    listed = audit(folder, "list")
+    assert listed.exit_code == 0, listed.output
+    assert len(listed.output.splitlines()) == (3 if b"refusal" in body else 2)
     assert "Nothing is recorded under" in audit(folder, "show", "nobody").output
