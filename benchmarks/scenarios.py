@@ -194,6 +194,7 @@ def stall(setting: Setting, contestants: Sequence[Contestant]) -> Figure:
 
 def _stalled(setting: Setting, contestant: Contestant) -> tuple[Stalls, dict[str, float]]:
     report = setting.work / "stalls.json"
+    report.unlink(missing_ok=True)
     with setting.start(watched(contestant, report)) as program:
         program.wait_until_it_answers()
         load(setting, contestant.port, IMAGE.arguments, 1.0)
@@ -204,6 +205,8 @@ def _stalled(setting: Setting, contestant: Contestant) -> tuple[Stalls, dict[str
             load(setting, contestant.port, _load_of("image", 2), setting.seconds)
             transit = _read(contestant.name, streams)["transit_us"]
         until = time.monotonic_ns()
+    if not report.exists():
+        raise Spoilt(f"{contestant.name}: its loop was watched and no report was left")
     return stalls(report, since, until), transit
 
 

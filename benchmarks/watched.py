@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import runpy
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import uvloop
@@ -93,12 +94,27 @@ def stalls(report: Path, since_ns: int, until_ns: int) -> Stalls:
     )
 
 
+def _report_at_the_end(report: Path) -> None:
+    """Write the report however the program ends: by itself, or at once."""
+    leave = os._exit
+
+    def write() -> None:
+        report.write_bytes(orjson.dumps(_late))
+
+    def leave_behind(code: int) -> NoReturn:
+        write()
+        leave(code)
+
+    atexit.register(write)
+    vars(os)["_exit"] = leave_behind
+
+
 def main() -> None:
     """Watch every loop, run the module, write the report at the end."""
     report, module, *arguments = sys.argv[1:]
     _watch(asyncio.BaseEventLoop)
     _watch(uvloop.Loop)
-    atexit.register(lambda: Path(report).write_bytes(orjson.dumps(_late)))
+    _report_at_the_end(Path(report))
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Collection, Coroutine
+from contextlib import suppress
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _A_TURN = 0.001
@@ -49,5 +51,9 @@ async def let_stops_in() -> None:
 async def to_the_end(work: Coroutine[object, object, None]) -> None:
     """Do the whole work of this process, and end it with code 0; what the work raises is raised."""
     await work
+    for stream in (sys.stdout, sys.stderr):
+        # A reader that is gone keeps nobody from ending.
+        with suppress(OSError, ValueError):
+            stream.flush()
     # Everything is closed. A loop and an interpreter that end would wait for a name server that is silent.
     os._exit(0)
