@@ -18,7 +18,7 @@ DRAFT = stamped("heartbeat", Stamp("01890000-0000-7000-8000-00000000000e", AT, 7
 
 moments = st.datetimes(
     min_value=datetime(1990, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
-    max_value=datetime(2090, 1, 1),  # noqa: DTZ001
+    max_value=datetime(2090, 1, 1),  # noqa: DTZ001 - likewise
     timezones=st.just(UTC),
 )
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

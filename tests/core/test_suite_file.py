@@ -60,7 +60,7 @@ def test_a_case_says_for_itself_what_the_suite_says_for_all() -> None:
     assert first.call.stream
     assert first.call.effects[0].signals == (Signal.APP_STATE,)
     assert first.call.effects[0].edits == (Edit(("a", 0), "set", False),)
-    assert first.caller == Caller("acme", "studio", "k2", ("p",))  # type: ignore[arg-type]
+    assert first.caller == Caller("acme", "studio", "k2", ("p",))  # type: ignore[arg-type]  # PolicyId is a plain text here
     assert first.gateway == {"location": "US", "content_retention": {"retention_days": 7}}
     assert first.at.year == 2027
     assert second.caller == Caller("acme", "studio", "key-1")

@@ -17,7 +17,7 @@ from proxy.facts import read_facts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import kubernetes_validate  # type: ignore[import-untyped]
+    import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 
 ROOT = Path(__file__).parent.parent.parent
 FILE = ROOT / "deploy/kubernetes/ringfence.yaml"
